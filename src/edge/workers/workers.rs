@@ -1,0 +1,1 @@
+//! The Cloudflare Workers edge: the only file that names `worker`. It routes nothing and decides nothing.

@@ -1,0 +1,78 @@
+//! Typed ids: one macro, one list, so that an agent's id can never be passed where a company's is meant.
+//!
+//! It never makes an id from a clock or a random source of its own: [`Platform`] gives both.
+
+use crate::platform::Platform;
+
+macro_rules! ids {
+    ($($(#[$doc:meta])* $name:ident,)*) => {$(
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
+        #[serde(transparent)]
+        pub struct $name(uuid::Uuid);
+
+        impl $name {
+            /// A new id: UUID version 7 (RFC 9562), so that rows sort by the time they were made.
+            #[must_use]
+            pub fn new(platform: &dyn Platform) -> Self {
+                let mut random = [0; 10];
+                platform.fill_random(&mut random);
+                Self(uuid::Builder::from_unix_timestamp_millis(platform.now_ms(), &random).into_uuid())
+            }
+        }
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                self.0.hyphenated().fmt(f)
+            }
+        }
+
+        impl std::str::FromStr for $name {
+            type Err = InvalidId;
+
+            /// Takes the hyphenated form only, so that one id has one spelling.
+            fn from_str(text: &str) -> Result<Self, Self::Err> {
+                if text.len() != 36 {
+                    return Err(InvalidId);
+                }
+                uuid::Uuid::try_parse(text).map(Self).map_err(|_| InvalidId)
+            }
+        }
+    )*};
+}
+
+/// The text is no id: 36 characters, hexadecimal digits and hyphens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not an id")]
+pub struct InvalidId;
+
+ids! {
+    /// A company: the compartment everything else is in.
+    CompanyId,
+    /// A person who signs in to one company's dashboard.
+    UserId,
+    /// A signed-in session: one refresh-token family.
+    SessionId,
+    /// An end customer's browser, for as long as its visitor token is renewed.
+    VisitorId,
+    /// An AI agent of a company.
+    AgentId,
+    /// A conversation between a visitor and an agent.
+    ConversationId,
+    /// One message of a conversation.
+    MessageId,
+    /// Something an agent remembers of a visitor beyond one conversation.
+    MemoryId,
+    /// A group of knowledge entries.
+    CategoryId,
+    /// A knowledge entry: a question and its answer.
+    EntryId,
+    /// A company's account at a model provider, with its sealed key.
+    ProviderId,
+    /// A budget reservation; also the usage ledger's key, so that a turn is charged once.
+    ReservationId,
+    /// An entry of the audit log.
+    AuditId,
+    /// One incoming request, quoted in errors and logs.
+    RequestId,
+}

@@ -1,0 +1,45 @@
+//! `bulkhead`, the native tool: what operators and developers run. It serves no visitor itself.
+
+use clap::Parser;
+
+mod company;
+mod dev;
+mod gateway;
+mod migrate;
+mod templates;
+
+/// Multi-tenant AI at the edge: the operator's tool.
+#[derive(Parser)]
+#[command(version, about)]
+enum Command {
+    /// Serve Postgres (Neon's SQL over HTTP) and Redis (Upstash's REST) to the worker.
+    Gateway(gateway::Args),
+    /// Start everything for development: Postgres, Redis, gateway, worker, demo companies.
+    Dev(dev::Args),
+    /// Bring the database's schema and roles up to date.
+    Migrate(migrate::Args),
+    /// Check and load the industry templates.
+    Templates(templates::Args),
+    /// Create and look after companies.
+    Company(company::Args),
+}
+
+#[tokio::main]
+async fn main() -> std::process::ExitCode {
+    let done = match Command::parse() {
+        Command::Gateway(args) => gateway::run(args).await,
+        Command::Dev(args) => dev::run(args).await,
+        Command::Migrate(args) => migrate::run(args).await,
+        Command::Templates(args) => templates::run(args).await,
+        Command::Company(args) => company::run(args).await,
+    };
+    match done {
+        Ok(()) => std::process::ExitCode::SUCCESS,
+        Err(error) => {
+            use std::io::Write as _;
+            // One clear sentence and its causes; nothing is left to do if stderr is closed.
+            let _ = writeln!(std::io::stderr(), "bulkhead: {error:#}");
+            std::process::ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,10 @@
+//! To come.
+
+/// Options of `bulkhead migrate`.
+#[derive(clap::Args)]
+pub struct Args {}
+
+/// Runs the command.
+pub async fn run(_: Args) -> anyhow::Result<()> {
+    anyhow::bail!("not built yet")
+}

@@ -1,0 +1,1 @@
+//! Integration tests over real parts, one file per module.

@@ -1,0 +1,1 @@
+//! What the tests stand on: the development stand as a child process, the model provider's double, clients.
