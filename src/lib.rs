@@ -4,3 +4,4 @@
 
 pub mod ids;
 pub mod platform;
+pub mod sse;
