@@ -16,7 +16,6 @@ impl TenantSql {
     /// Takes the text of a type, so that no string made at run time can come in. Use [`sql!`](crate::sql).
     #[doc(hidden)]
     #[must_use]
-    #[expect(clippy::panic, reason = "evaluated by the compiler only: this is how it refuses a statement")]
     pub const fn of<T: Text>() -> Self {
         const {
             if let Err(why) = check(T::TEXT) {

@@ -77,7 +77,7 @@ impl KeyRing {
             .map(|pair| {
                 let (kid, key) = pair.trim().split_once(':')?;
                 (!kid.is_empty()).then_some(())?;
-                Some((kid.to_owned(), Hs256Key::new(&*secret_bytes(key)?)))
+                Some((kid.to_owned(), Hs256Key::new(*secret_bytes(key)?)))
             })
             .collect::<Option<_>>()
             .ok_or(wrong)?;
