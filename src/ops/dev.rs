@@ -116,7 +116,7 @@ async fn serve(args: &Args, processes: &mut Processes) -> anyhow::Result<()> {
         .env("REDIS_URL", &redis_url)
         .env("GATEWAY_REDIS_TOKEN", &secrets.redis_token);
     processes.spawn(program, &logs)?;
-    processes.answers("gateway", &gateway_url, "127.0.0.1", "/healthz").await?;
+    processes.answers("gateway", &gateway_url, "127.0.0.1", "/health").await?;
     steps.done("gateway");
 
     let root_url = format!("http://localhost:{port}");
