@@ -3,4 +3,6 @@
 //! It knows no runtime, asks no clock and no random source, and does not panic.
 
 pub mod ids;
+pub mod llm;
 pub mod platform;
+pub mod sse;

@@ -1,1 +1,3 @@
 //! What the tests stand on: the development stand as a child process, the model provider's double, clients.
+
+pub mod upstream;

@@ -1,1 +1,3 @@
 //! Integration tests over real parts, one file per module.
+
+mod llm;

@@ -1,0 +1,249 @@
+//! Language models, whoever provides them: the prompt that goes out, the events that come back, the errors.
+//!
+//! It never sends anything: [`Wire`] builds the request and reads the answer, one codec file per wire format.
+
+mod anthropic;
+mod error;
+mod openai;
+#[cfg(test)]
+mod tests;
+
+pub use error::LlmError;
+
+use crate::sse;
+use bytes::Bytes;
+use http::header::{ACCEPT, CONTENT_TYPE, HeaderName, HeaderValue};
+
+/// A wire format that model providers speak.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wire {
+    /// OpenAI's chat completions: <https://platform.openai.com/docs/api-reference/chat>.
+    OpenAiChat {
+        /// Not OpenAI itself but a server that speaks like it. Such servers know `max_tokens` rather than
+        /// `max_completion_tokens`, and some close the stream without `[DONE]`.
+        compatible: bool,
+    },
+    /// Anthropic's messages: <https://docs.anthropic.com/en/api/messages>.
+    AnthropicMessages,
+}
+
+impl Wire {
+    /// The request that asks the model to answer the prompt as a stream.
+    ///
+    /// `base_url` is everything before `/chat/completions` or `/messages`, for example `https://api.openai.com/v1`.
+    /// The header with the secret is marked sensitive, so Debug does not show it.
+    ///
+    /// # Errors
+    /// [`LlmError::Address`] when the base URL is not one, [`LlmError::Unauthorized`] when the secret cannot
+    /// stand in a header.
+    pub fn request(
+        self,
+        base_url: &str,
+        secret: &str,
+        model: &str,
+        prompt: &Prompt,
+    ) -> Result<http::Request<Bytes>, LlmError> {
+        match self {
+            Self::OpenAiChat { compatible } => openai::request(base_url, secret, model, prompt, compatible),
+            Self::AnthropicMessages => anthropic::request(base_url, secret, model, prompt),
+        }
+    }
+
+    /// A decoder for the body of a 200 answer.
+    #[must_use]
+    pub fn decoder(self) -> Decoder {
+        let codec = match self {
+            Self::OpenAiChat { compatible } => Codec::OpenAi(openai::Stream::new(compatible)),
+            Self::AnthropicMessages => Codec::Anthropic(anthropic::Stream::default()),
+        };
+        Decoder { sse: sse::Decoder::new(MAX_EVENT_BYTES), codec, started: false }
+    }
+
+    /// What an answer with another status than 200 means; a prefix of its body is enough.
+    #[must_use]
+    pub fn error(self, status: http::StatusCode, headers: &http::HeaderMap, body: &[u8]) -> LlmError {
+        // The two formats' errors are alike enough to be read as one.
+        match self {
+            Self::OpenAiChat { .. } | Self::AnthropicMessages => error::from_answer(status, headers, body),
+        }
+    }
+}
+
+/// Reads one answer's stream, in chunks cut anywhere.
+#[derive(Debug)]
+pub struct Decoder {
+    sse: sse::Decoder,
+    codec: Codec,
+    started: bool,
+}
+
+#[derive(Debug)]
+enum Codec {
+    OpenAi(openai::Stream),
+    Anthropic(anthropic::Stream),
+}
+
+/// A provider's event is a few hundred bytes; nothing near this size is an answer.
+const MAX_EVENT_BYTES: usize = 1 << 20;
+
+impl Decoder {
+    /// Adds the events of the chunk to `out`. Those added before an error are good; after one the stream is over.
+    ///
+    /// # Errors
+    /// What the provider reports within its stream, or [`LlmError::Garbage`] when this is not its format.
+    pub fn push(&mut self, mut chunk: &[u8], out: &mut Vec<Event>) -> Result<(), LlmError> {
+        // Proxies answer 200 with a page or a JSON document of their own. As an event stream that would be
+        // lines of unknown fields, so only its first byte tells.
+        if !self.started
+            && let Some(first) = chunk.first()
+        {
+            self.started = true;
+            if matches!(first, b'<' | b'{' | b'[') {
+                return Err(LlmError::Garbage);
+            }
+        }
+        while let Some(event) = self.sse.decode(&mut chunk).map_err(|sse::TooLarge| LlmError::Garbage)? {
+            match &mut self.codec {
+                Codec::OpenAi(stream) => stream.read(event.data, out)?,
+                Codec::Anthropic(stream) => stream.read(event.data, out)?,
+            }
+        }
+        Ok(())
+    }
+
+    /// To be called at the body's end.
+    ///
+    /// # Errors
+    /// [`LlmError::Cut`] when the stream's own end has not been seen: the answer may be half a sentence.
+    pub fn finish(self) -> Result<(), LlmError> {
+        let ended = match self.codec {
+            Codec::OpenAi(stream) => stream.ended(),
+            Codec::Anthropic(stream) => stream.ended(),
+        };
+        if ended { Ok(()) } else { Err(LlmError::Cut) }
+    }
+}
+
+/// What a model is asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Prompt {
+    /// Who the model is to be, and what it may know. May be empty.
+    pub system: String,
+    /// The conversation so far, oldest first; the last turn is the question.
+    pub turns: Vec<Turn>,
+    /// The most tokens the answer may have, hidden reasoning included.
+    pub max_output_tokens: u32,
+}
+
+impl Prompt {
+    /// No fewer input tokens than a provider will count for this prompt: see [`upper_bound_tokens`].
+    #[must_use]
+    pub fn upper_bound_input_tokens(&self) -> u32 {
+        let texts = std::iter::once(&self.system).chain(self.turns.iter().map(|turn| &turn.text));
+        texts.fold(PROMPT_OVERHEAD_TOKENS, |sum, text| {
+            sum.saturating_add(upper_bound_tokens(text)).saturating_add(TURN_OVERHEAD_TOKENS)
+        })
+    }
+}
+
+/// No fewer tokens than any byte-level BPE tokenizer (OpenAI's and Anthropic's are) makes of the text: its bytes.
+///
+/// Such a tokenizer starts from one token per byte and only ever merges, so it cannot exceed that. English has
+/// about four bytes to a token: fit for reserving a budget, far too high for charging one. A tokenizer that first
+/// normalizes can exceed it for a handful of rare ligatures.
+#[must_use]
+pub fn upper_bound_tokens(text: &str) -> u32 {
+    u32::try_from(text.len()).unwrap_or(u32::MAX)
+}
+
+/// Tokens that stand around each turn and around the system text: OpenAI's chat format has four (two markers, the
+/// role, a line break), Anthropic's about as many. Twice that.
+pub const TURN_OVERHEAD_TOKENS: u32 = 8;
+
+/// Tokens that stand around the whole prompt: three in OpenAI's format before the answer; ten and more in
+/// Anthropic's, whose shortest prompts count that many.
+pub const PROMPT_OVERHEAD_TOKENS: u32 = 32;
+
+/// One turn of a conversation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Turn {
+    /// Who said it.
+    pub role: Role,
+    /// What was said.
+    pub text: String,
+}
+
+/// Who says something in a conversation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    /// The person who asks.
+    User,
+    /// The model.
+    Assistant,
+}
+
+/// What comes back from a model, in the order it came.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// More text of the answer; never empty. A refusal's text comes this way too.
+    Delta(String),
+    /// The tokens so far; a later one replaces an earlier one.
+    Usage(Usage),
+    /// Why the model stopped; usage may still follow.
+    Stop(StopReason),
+}
+
+/// Tokens as the provider counts them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// All tokens of the prompt, those from and to the provider's cache included.
+    pub input_tokens: u32,
+    /// All tokens of the answer, hidden reasoning included.
+    pub output_tokens: u32,
+    /// Those of the input tokens that the provider had in its cache and charges less for.
+    pub cached_input_tokens: u32,
+}
+
+/// Why a model stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StopReason {
+    /// It had said what it had to say.
+    End,
+    /// It ran into the limit on its answer, or into the model's own on prompt and answer together.
+    Length,
+    /// It, or the provider's filter, declined.
+    Refusal,
+    /// Something that the prompt did not ask for, for example a tool call.
+    Other,
+}
+
+/// A POST of the body to `{base_url}{path}`, with the headers that both formats share.
+fn post(base_url: &str, path: &str, body: &impl serde::Serialize) -> Result<http::Request<Bytes>, LlmError> {
+    let uri: http::Uri =
+        format!("{}{path}", base_url.trim_end_matches('/')).parse().map_err(|_| LlmError::Address)?;
+    if !matches!(uri.scheme_str(), Some("http" | "https")) || uri.query().is_some() {
+        return Err(LlmError::Address);
+    }
+    let body = serde_json::to_vec(body).map_err(|_| LlmError::BadRequest)?;
+    http::Request::post(uri)
+        .header(CONTENT_TYPE, "application/json")
+        .header(ACCEPT, "text/event-stream")
+        .body(body.into())
+        .map_err(|_| LlmError::Address)
+}
+
+/// Adds the header that carries the secret.
+fn authorize(
+    request: &mut http::Request<Bytes>,
+    name: HeaderName,
+    scheme: &str,
+    secret: &str,
+) -> Result<(), LlmError> {
+    // The header takes these bytes over, so no further copy of the secret is left behind.
+    let value = Bytes::from([scheme, secret].concat());
+    let mut value = HeaderValue::from_maybe_shared(value).map_err(|_| LlmError::Unauthorized)?;
+    value.set_sensitive(true);
+    request.headers_mut().insert(name, value);
+    Ok(())
+}

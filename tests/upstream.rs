@@ -1,0 +1,325 @@
+//! The model provider's double: one server that speaks OpenAI's chat completions and Anthropic's messages.
+//!
+//! It never lets two tests meet: the API key chooses how it behaves, and what it saw is asked for by key.
+//!
+//! | key begins with | behaviour |
+//! |---|---|
+//! | `test-ok-` | answers [`answer`] word by word, with usage |
+//! | `test-slow-<ms>-` | the same, with a pause before each word |
+//! | `test-nousage-` | the same, without usage |
+//! | `test-length-` | stops half-way: the limit on the answer |
+//! | `test-refuse-` | declines in the format's own way |
+//! | `test-<status>-` | answers with that status and the format's error body, 429 with `retry-after: 20` |
+//! | `test-quota-` | 429 (OpenAI) or 400 (Anthropic) as when the account has no credit |
+//! | `test-page-` | 200 with an HTML page |
+//! | `test-garbage-` | a stream that turns into nonsense half-way |
+//! | `test-midstream-error-` | a stream that reports an error half-way |
+//! | `test-cut-` | a stream that ends half-way, as if it were whole |
+//! | `test-broken-` | the connection breaks half-way |
+//! | `test-silent-` | stalls half-way, connection open |
+//! | `test-hang-` | never answers at all |
+//!
+//! Any other key is rejected with 401, so a test that sends the wrong key fails. Like the real ones it is strict:
+//! OpenAI's usage comes only when asked for, Anthropic's version header and `max_tokens` must be there.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a double that cannot do its work should fail the test at once"
+)]
+
+mod formats;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::State;
+use axum::response::Response;
+use axum::routing::post;
+use axum::serve::ListenerExt;
+use bytes::Bytes;
+use formats::{Format, Stop, Talk, head, question, texts};
+use http::HeaderMap;
+use serde_json::Value;
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use tokio::sync::{oneshot, watch};
+
+/// A running double; dropping it stops it.
+#[derive(Debug)]
+pub struct Upstream {
+    url: String,
+    shared: Arc<Shared>,
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<std::thread::JoinHandle<()>>,
+}
+
+/// How fast the double answers where the key does not say.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Pace {
+    /// Milliseconds between the head of the answer and its first word.
+    pub first_word_ms: u64,
+    /// Milliseconds between two words.
+    pub word_ms: u64,
+    /// Words of the answer, whatever the question; `None` for [`answer`].
+    pub words: Option<usize>,
+}
+
+/// One request that the double has seen.
+#[derive(Clone, Debug)]
+pub struct Recorded {
+    /// Its place among all requests to this double, from 0.
+    pub order: usize,
+    /// `/v1/chat/completions` or `/v1/messages`.
+    pub path: &'static str,
+    /// The API key; empty where none was sent.
+    pub key: String,
+    /// All headers, the key's included.
+    pub headers: HeaderMap,
+    /// The body; null where it was no JSON.
+    pub body: Value,
+    /// The input tokens that a whole answer reports.
+    pub input_tokens: u32,
+    /// The output tokens that a whole answer reports.
+    pub output_tokens: u32,
+}
+
+/// What the double answers to a question.
+#[must_use]
+pub fn answer(question: &str) -> String {
+    format!("Thank you for asking. You asked: {question}")
+}
+
+impl Upstream {
+    /// A double that answers as fast as it can, on a free port and a thread of its own.
+    #[must_use]
+    pub fn start() -> Self {
+        Self::paced(Pace::default())
+    }
+
+    /// A double with a pace, for measuring.
+    #[must_use]
+    pub fn paced(pace: Pace) -> Self {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        listener.set_nonblocking(true).unwrap();
+        let url = format!("http://{}/v1", listener.local_addr().unwrap());
+        let shared = Arc::new(Shared { pace, book: Mutex::default(), changed: watch::Sender::new(()) });
+        let app = Router::new()
+            .route(Format::OpenAi.path(), post(openai))
+            .route(Format::Anthropic.path(), post(anthropic))
+            .with_state(Arc::clone(&shared));
+        let (stop, stopped) = oneshot::channel();
+        let thread = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            runtime.block_on(async {
+                let listener = tokio::net::TcpListener::from_std(listener).unwrap();
+                // Without this the words of a stream would wait for each other's acknowledgements.
+                let listener = listener.tap_io(|connection| connection.set_nodelay(true).unwrap());
+                tokio::select! {
+                    served = axum::serve(listener, app) => served.unwrap(),
+                    _ = stopped => {}
+                }
+            });
+        });
+        Self { url, shared, stop: Some(stop), thread: Some(thread) }
+    }
+
+    /// The base URL of both formats: `http://127.0.0.1:<port>/v1`.
+    #[must_use]
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// The requests that came with this key, in order.
+    #[must_use]
+    pub fn requests(&self, key: &str) -> Vec<Recorded> {
+        self.requests_where(|request| request.key == key)
+    }
+
+    /// The requests whose system text or turns contain the text, in order, whatever their key.
+    #[must_use]
+    pub fn requests_with(&self, text: &str) -> Vec<Recorded> {
+        self.requests_where(|request| texts(&request.body).any(|said| said.contains(text)))
+    }
+
+    fn requests_where(&self, wanted: impl Fn(&Recorded) -> bool) -> Vec<Recorded> {
+        self.shared.book.lock().unwrap().requests.iter().filter(|request| wanted(request)).cloned().collect()
+    }
+
+    /// Whether a client with this key has left before its answer was whole.
+    #[must_use]
+    pub fn cancelled(&self, key: &str) -> bool {
+        self.shared.book.lock().unwrap().cancelled.iter().any(|cancelled| cancelled == key)
+    }
+
+    /// Waits until the double has seen what the caller waits for; without end, so put a time-out around it.
+    pub async fn until(&self, seen: impl Fn(&Self) -> bool) {
+        let mut changed = self.shared.changed.subscribe();
+        while !seen(self) {
+            changed.changed().await.unwrap();
+        }
+    }
+}
+
+impl Drop for Upstream {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Shared {
+    pace: Pace,
+    book: Mutex<Book>,
+    changed: watch::Sender<()>,
+}
+
+#[derive(Debug, Default)]
+struct Book {
+    requests: Vec<Recorded>,
+    cancelled: Vec<String>,
+}
+
+async fn openai(State(shared): State<Arc<Shared>>, headers: HeaderMap, body: Bytes) -> Response {
+    respond(Format::OpenAi, shared, headers, &body).await
+}
+
+async fn anthropic(State(shared): State<Arc<Shared>>, headers: HeaderMap, body: Bytes) -> Response {
+    respond(Format::Anthropic, shared, headers, &body).await
+}
+
+async fn respond(format: Format, shared: Arc<Shared>, headers: HeaderMap, body: &[u8]) -> Response {
+    let key = format.key(&headers);
+    let body: Value = serde_json::from_slice(body).unwrap_or_default();
+    let complaint = format.complaint(&headers, &body);
+    let said = shared.pace.words.map_or_else(|| answer(question(&body)), |words| "word ".repeat(words));
+    let words: Vec<&str> = said.split_inclusive(' ').collect();
+    let mut talk = Talk {
+        format,
+        input_tokens: texts(&body).map(|text| text.split_whitespace().count()).sum(),
+        output_tokens: words.len(),
+        wants_usage: format == Format::Anthropic || body["stream_options"]["include_usage"] == true,
+    };
+    shared.record(|book| {
+        book.requests.push(Recorded {
+            order: book.requests.len(),
+            path: format.path(),
+            key: key.clone(),
+            headers,
+            body,
+            input_tokens: u32::try_from(talk.input_tokens).unwrap(),
+            output_tokens: u32::try_from(talk.output_tokens).unwrap(),
+        });
+    });
+    let mut watch = Watch { shared: Arc::clone(&shared), key: key.clone(), whole: false };
+    if let Some((status, message)) = complaint {
+        watch.whole = true;
+        return format.error(status, message);
+    }
+
+    let behaviour = key.strip_prefix("test-").unwrap_or_default();
+    let (kind, rest) = behaviour.split_once('-').unwrap_or((behaviour, ""));
+    let half = words.len() / 2;
+    let mut pace = shared.pace;
+    let (end, spoken) = match kind {
+        "ok" => (sends(talk.end(Stop::End)), words.len()),
+        "slow" => {
+            let ms = rest.split('-').next().and_then(|ms| ms.parse().ok()).unwrap_or(50);
+            pace = Pace { first_word_ms: ms, word_ms: ms, ..pace };
+            (sends(talk.end(Stop::End)), words.len())
+        }
+        "nousage" => {
+            talk.wants_usage = false;
+            (sends(talk.end(Stop::End)), words.len())
+        }
+        "length" => {
+            talk.output_tokens = half;
+            (sends(talk.end(Stop::Length)), half)
+        }
+        "refuse" => {
+            talk.output_tokens = 1;
+            (sends(talk.end(Stop::Refusal)), 0)
+        }
+        "garbage" => (vec![Step::Send("data: {\"choices\":[{\"del\n\ndata: <oops>\n\n".into())], half),
+        "midstream" => (vec![Step::Send(talk.midstream_error())], half),
+        "cut" => (vec![], half),
+        // The server writes what it has when there is nothing more to write; without a pause the break would come first.
+        "broken" => (vec![Step::Pause(Duration::from_millis(10)), Step::Break], half),
+        "silent" => (vec![Step::Stall], half),
+        "hang" => return std::future::pending().await,
+        "page" => {
+            watch.whole = true;
+            return head(200, "text/html", Body::from("<!doctype html>\n<title>Welcome</title>\n"));
+        }
+        "quota" => {
+            watch.whole = true;
+            return format.out_of_credit();
+        }
+        _ => {
+            watch.whole = true;
+            let status = kind.parse().ok().filter(|status| (300..600).contains(status)).unwrap_or(401);
+            return format.error(status, "this key is told to fail");
+        }
+    };
+    let start = Step::Send(talk.start());
+    let spoken = words.iter().take(spoken).enumerate().flat_map(|(at, word)| {
+        let pause_ms = if at == 0 { pace.first_word_ms } else { pace.word_ms };
+        [Step::Pause(Duration::from_millis(pause_ms)), Step::Send(talk.word(word))]
+    });
+    let steps: VecDeque<Step> = std::iter::once(start).chain(spoken).chain(end).collect();
+    head(200, "text/event-stream; charset=utf-8", play(steps, watch))
+}
+
+/// One step of an answer's body.
+enum Step {
+    Send(String),
+    Pause(Duration),
+    Stall,
+    Break,
+}
+
+fn sends(events: Vec<String>) -> Vec<Step> {
+    events.into_iter().map(Step::Send).collect()
+}
+
+/// The body that the steps make. The watch notices when it is dropped before its last step.
+fn play(steps: VecDeque<Step>, watch: Watch) -> Body {
+    Body::from_stream(futures_util::stream::unfold((steps, watch), |(mut steps, mut watch)| async {
+        loop {
+            let step = steps.pop_front();
+            watch.whole = steps.is_empty() && !matches!(step, Some(Step::Stall));
+            match step? {
+                Step::Send(text) => return Some((Ok(Bytes::from(text)), (steps, watch))),
+                Step::Pause(time) if time.is_zero() => {}
+                Step::Pause(time) => tokio::time::sleep(time).await,
+                Step::Stall => std::future::pending().await,
+                Step::Break => return Some((Err("told to break"), (steps, watch))),
+            }
+        }
+    }))
+}
+
+/// Notes a client that left before its answer was whole.
+struct Watch {
+    shared: Arc<Shared>,
+    key: String,
+    whole: bool,
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        if !self.whole {
+            self.shared.record(|book| book.cancelled.push(std::mem::take(&mut self.key)));
+        }
+    }
+}
+
+impl Shared {
+    fn record(&self, write: impl FnOnce(&mut Book)) {
+        write(&mut self.book.lock().unwrap());
+        self.changed.send_replace(());
+    }
+}
