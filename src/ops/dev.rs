@@ -47,7 +47,7 @@ pub struct Args {
     /// The built worker: index.js and index_bg.wasm.
     #[arg(long, default_value = "src/edge/workers/build")]
     worker_bundle: PathBuf,
-    /// Trade the data's safety for speed: nothing survives a crash.
+    /// For tests: trade the data's safety for speed, and delete all but the logs at the end.
     #[arg(long)]
     throwaway: bool,
     /// Print one JSON object on standard output when ready, with everything a test needs, secrets included.
@@ -62,14 +62,19 @@ pub struct Args {
     /// Use this Redis instead of starting one.
     #[arg(long, env = "REDIS_URL", hide_env_values = true)]
     redis_url: Option<String>,
+    /// Run this against the stand, then stop; it finds the stand's addresses in its environment.
+    #[arg(last = true)]
+    command: Vec<String>,
 }
 
 /// Runs the command: starts everything, waits for a reason to stop, stops everything.
 pub async fn run(args: Args) -> anyhow::Result<()> {
     let mut processes = Processes::default();
     let mut stop = Stop::listen(args.exit_with_stdin)?;
+    let port = worker::port(args.port)?;
+    let (data, _lock) = data_dir(&args)?;
     let result = tokio::select! {
-        result = serve(&args, &mut processes) => result,
+        result = serve(&args, port, &data, &mut processes) => result,
         () = stop.asked() => Ok(()),
     };
     // A second Ctrl-C does not wait for anybody.
@@ -77,27 +82,28 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
         () = processes.stop() => {}
         () = stop.asked() => {}
     }
+    if args.throwaway {
+        remove(&data, &["postgres", "redis", "worker", "secrets.env", "lock"])?;
+    }
     result
 }
 
-async fn serve(args: &Args, processes: &mut Processes) -> anyhow::Result<()> {
+async fn serve(args: &Args, port: u16, data: &Path, processes: &mut Processes) -> anyhow::Result<()> {
     let mut steps = Steps::new(args.json);
-    let port = worker::port(args.port)?;
-    let (data, _lock) = data_dir(args)?;
     let secrets = Secrets::load(&data.join("secrets.env"))?;
     let logs = data.join("logs");
     std::fs::create_dir_all(&logs)?;
 
     let owner_url = match &args.database_url {
         Some(url) => url.clone(),
-        None => postgres::start(processes, &data, &secrets, args.throwaway).await?,
+        None => postgres::start(processes, data, &secrets, args.throwaway).await?,
     };
     let worker_url = secrets.worker_url(&owner_url)?;
     steps.done(if args.database_url.is_some() { "postgres (yours)" } else { "postgres" });
 
     let redis_url = match &args.redis_url {
         Some(url) => url.clone(),
-        None => redis::start(processes, &data, &secrets, args.throwaway).await?,
+        None => redis::start(processes, data, &secrets, args.throwaway).await?,
     };
     steps.done(if args.redis_url.is_some() { "redis (yours)" } else { "redis" });
 
@@ -135,7 +141,7 @@ async fn serve(args: &Args, processes: &mut Processes) -> anyhow::Result<()> {
         settings.push((name.clone(), value.clone()));
     }
     let url = format!("http://127.0.0.1:{port}");
-    worker::start(processes, &data, &args.worker_bundle, port, &settings)?;
+    worker::start(processes, data, &args.worker_bundle, port, &settings)?;
     processes.answers("worker", &url, &format!("localhost:{port}"), "/healthz").await?;
     steps.done("worker");
 
@@ -156,28 +162,46 @@ async fn serve(args: &Args, processes: &mut Processes) -> anyhow::Result<()> {
         steps.done("demo companies");
     }
 
+    let ready = json!({
+        "url": url,
+        "root_url": root_url,
+        "port": port,
+        "gateway_url": gateway_url,
+        "sql_url": format!("{gateway_url}/sql"),
+        "redis_url": gateway_url,
+        "redis_token": secrets.redis_token,
+        "database_url": owner_url,
+        "worker_database_url": worker_url,
+        "redis_native_url": redis_url,
+        "pids": processes.pids(),
+        "logs": logs,
+    });
     if args.json {
-        let ready = json!({
-            "url": url,
-            "root_url": root_url,
-            "port": port,
-            "gateway_url": gateway_url,
-            "sql_url": format!("{gateway_url}/sql"),
-            "redis_url": gateway_url,
-            "redis_token": secrets.redis_token,
-            "database_url": owner_url,
-            "worker_database_url": worker_url,
-            "redis_native_url": redis_url,
-            "pids": processes.pids(),
-            "logs": logs,
-        });
         writeln!(std::io::stdout(), "{ready}")?;
     } else if args.no_demo {
         steps.say(&format!("ready {root_url}"));
     } else {
         steps.say(&demo.welcome("acme-plumbing"));
     }
-    processes.first_death().await
+    let Some((program, rest)) = args.command.split_first() else {
+        return processes.first_death().await;
+    };
+    let command = tokio::process::Command::new(program)
+        .args(rest)
+        .env("ROOT_URL", &root_url)
+        .env("GATEWAY_URL", &gateway_url)
+        .env("GATEWAY_REDIS_TOKEN", &secrets.redis_token)
+        .env("DATABASE_URL", &worker_url)
+        .env("DATABASE_OWNER_URL", &owner_url)
+        .kill_on_drop(true)
+        .status();
+    tokio::select! {
+        status = command => match status.with_context(|| format!("cannot run {program}"))? {
+            status if status.success() => Ok(()),
+            status => bail!("{program} failed ({status})"),
+        },
+        died = processes.first_death() => died,
+    }
 }
 
 /// The data directory, absolute, and the lock that keeps a second stand out of it.
@@ -190,22 +214,21 @@ fn data_dir(args: &Args) -> anyhow::Result<(PathBuf, File)> {
         bail!("another `bulkhead dev` runs on {named}; stop it, or choose another --data-dir");
     }
     if args.reset {
-        reset(&data).with_context(|| format!("cannot empty {named}"))?;
+        remove(&data, &["postgres", "redis", "worker", "secrets.env", "logs"])
+            .with_context(|| format!("cannot empty {named}"))?;
     }
     Ok((data, lock))
 }
 
-/// Deletes what this tool made in the data directory, and nothing else in it.
-fn reset(data: &Path) -> anyhow::Result<()> {
-    postgres::remove(data)?;
-    for made in ["redis", "worker", "logs"].map(|name| data.join(name)) {
-        if made.exists() {
-            std::fs::remove_dir_all(made)?;
+/// Deletes these of the things that this tool makes in the data directory, and nothing else in it.
+fn remove(data: &Path, made: &[&str]) -> anyhow::Result<()> {
+    for name in made {
+        let path = if *name == "postgres" { postgres::home(data) } else { data.join(name) };
+        if path.is_dir() {
+            std::fs::remove_dir_all(path)?;
+        } else if path.exists() {
+            std::fs::remove_file(path)?;
         }
-    }
-    let secrets = data.join("secrets.env");
-    if secrets.exists() {
-        std::fs::remove_file(secrets)?;
     }
     Ok(())
 }

@@ -26,8 +26,8 @@ pub async fn start(
     let user = geteuid().is_root().then_some(NOBODY);
     let home = home(data);
     let programs = if user.is_none() || open_to_all(&installed) { installed } else { copied(&installed)? };
-    let cluster = home.join("cluster");
     make_home(&home, user)?;
+    let cluster = home.join("cluster");
 
     let program = |name: &'static str, binary: &str| {
         let mut program = Program::new(name, programs.join("bin").join(binary));
@@ -67,15 +67,6 @@ pub async fn start(
     Ok(url("bulkhead_owner", "bulkhead"))
 }
 
-/// Deletes the server's data.
-pub fn remove(data: &Path) -> anyhow::Result<()> {
-    let home = home(data);
-    if home.exists() {
-        std::fs::remove_dir_all(home)?;
-    }
-    Ok(())
-}
-
 /// The user `nobody` of most systems.
 const NOBODY: u32 = 65534;
 
@@ -89,12 +80,11 @@ fn installed() -> anyhow::Result<PathBuf> {
 }
 
 /// Where the server's data is: in the data directory, or in /var/tmp when root's data directory is closed to others.
-fn home(data: &Path) -> PathBuf {
+pub fn home(data: &Path) -> PathBuf {
     if !geteuid().is_root() || open_to_all(data) {
         return data.join("postgres");
     }
-    let name: String = data.to_string_lossy().replace('/', "-");
-    Path::new("/var/tmp").join(format!("bulkhead{name}")).join("postgres")
+    Path::new("/var/tmp").join(format!("bulkhead{}", data.to_string_lossy().replace('/', "-")))
 }
 
 /// Whether every user may pass through all directories down to this one.
@@ -102,18 +92,16 @@ fn open_to_all(path: &Path) -> bool {
     path.ancestors().all(|part| part.metadata().is_ok_and(|meta| meta.permissions().mode() & 0o001 != 0))
 }
 
+/// Makes the folder and gives it to the server's user.
 fn make_home(home: &Path, user: Option<u32>) -> anyhow::Result<()> {
     std::fs::create_dir_all(home).with_context(|| format!("cannot make {}", home.display()))?;
-    if let Some(parent) = home.parent().filter(|parent| parent.starts_with("/var/tmp")) {
-        ensure!(ours(parent), "{} belongs to somebody else; remove it", parent.display());
-    }
+    let meta = home.symlink_metadata()?;
+    // In /var/tmp anybody could have made it, or put a link in its place.
+    let ours = meta.uid() == geteuid().as_raw() || Some(meta.uid()) == user;
+    ensure!(meta.is_dir() && ours, "{} belongs to somebody else; remove it", home.display());
     std::fs::set_permissions(home, std::fs::Permissions::from_mode(0o700))?;
     chown(home, user, user)?;
     Ok(())
-}
-
-fn ours(path: &Path) -> bool {
-    path.symlink_metadata().is_ok_and(|meta| meta.is_dir() && meta.uid() == geteuid().as_raw())
 }
 
 /// A copy of the programs where every user can reach them, made once for each version.
@@ -135,7 +123,9 @@ fn copied(installed: &Path) -> anyhow::Result<PathBuf> {
             std::fs::remove_dir_all(&fresh)?;
         }
     }
-    ensure!(ours(&copy), "{} belongs to somebody else; remove it", copy.display());
+    let meta = copy.symlink_metadata()?;
+    let ours = meta.is_dir() && meta.uid() == geteuid().as_raw() && meta.permissions().mode() & 0o022 == 0;
+    ensure!(ours, "{} belongs to somebody else; remove it", copy.display());
     Ok(copy)
 }
 
