@@ -111,14 +111,10 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
     let listener = TcpListener::bind(&args.listen)
         .await
         .with_context(|| format!("cannot listen on {}: is another gateway running?", args.listen))?;
-    let address = listener.local_addr()?;
-    let gateway = Gateway::open(args.settings).await?;
-    // Nothing is left to do if stderr is closed.
-    let _ = writeln!(std::io::stderr(), "gateway: listening on http://{address}");
-    accept(listener, gateway, terminated()).await
+    serve(listener, args.settings, terminated()).await
 }
 
-/// Serves on `listener` until `shutdown` is ready, then lets running requests end.
+/// Serves on `listener` until `shutdown` is ready, then lets running requests end. Says so once it serves.
 ///
 /// Fails at once if the settings are wrong, or Postgres does not answer or is too old.
 pub async fn serve(
@@ -126,17 +122,12 @@ pub async fn serve(
     settings: Settings,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> anyhow::Result<()> {
-    accept(listener, Gateway::open(settings).await?, shutdown).await
-}
-
-async fn accept(
-    listener: TcpListener,
-    gateway: Gateway,
-    shutdown: impl Future<Output = ()> + Send + 'static,
-) -> anyhow::Result<()> {
+    let router = router(Gateway::open(settings).await?);
+    // Nothing is left to do if stderr is closed.
+    let _ = writeln!(std::io::stderr(), "gateway: listening on http://{}", listener.local_addr()?);
     // An answer is one small write that must not wait for a full packet; a failure only costs time.
     let listener = listener.tap_io(|connection| drop(connection.set_nodelay(true)));
-    axum::serve(listener, router(gateway)).with_graceful_shutdown(shutdown).await?;
+    axum::serve(listener, router).with_graceful_shutdown(shutdown).await?;
     Ok(())
 }
 
