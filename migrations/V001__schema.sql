@@ -393,13 +393,14 @@ grant select, insert, delete on agent_knowledge_scopes to bulkhead_runtime;
 -- Conversations and memory --------------------------------------------------------------------------------------
 
 create table conversations (
-    company_id uuid not null,
+    company_id uuid not null references companies on delete cascade,
     conversation_id uuid not null,
     agent_id uuid not null,
     visitor_id uuid not null,
     created_at timestamptz not null default now(),
     primary key (company_id, conversation_id),
-    foreign key (company_id, agent_id) references agents on delete cascade
+    -- No cascade: removing an agent must not take what customers said with it.
+    foreign key (company_id, agent_id) references agents
 );
 create index conversations_agent on conversations (company_id, agent_id);
 create index conversations_visitor on conversations (company_id, visitor_id);

@@ -71,6 +71,10 @@ ids! {
     ProviderId,
     /// A budget reservation; also the usage ledger's key, so that a turn is charged once.
     ReservationId,
+    /// A visitor who said how to be reached.
+    ContactId,
+    /// Somebody who wants to hear from the company.
+    LeadId,
     /// An entry of the audit log.
     AuditId,
     /// One incoming request, quoted in errors and logs.

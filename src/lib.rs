@@ -1,8 +1,30 @@
 //! Bulkhead's core: many companies, one worker, seven walls between them.
 //!
-//! It knows no runtime, asks no clock and no random source, and does not panic.
+//! It knows no runtime, asks no clock and no random source, and does not panic. Read it in this order.
 
+pub mod config;
+pub mod error;
 pub mod ids;
-pub mod llm;
 pub mod platform;
+
+pub mod routes;
+pub mod tenant;
+
+pub mod chat;
+pub mod limiter;
+pub mod llm;
+pub mod smart_router;
 pub mod sse;
+
+pub mod agents;
+pub mod company;
+pub mod conversations;
+pub mod knowledge;
+pub mod leads;
+pub mod memory;
+pub mod providers;
+pub mod provisioning;
+pub mod sessions;
+pub mod site;
+
+pub use routes::{App, serve};

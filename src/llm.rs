@@ -3,11 +3,13 @@
 //! It never sends anything: [`Wire`] builds the request and reads the answer, one codec file per wire format.
 
 mod anthropic;
+mod call;
 mod error;
 mod openai;
 #[cfg(test)]
 mod tests;
 
+pub use call::{Stream, start};
 pub use error::LlmError;
 
 use crate::sse;

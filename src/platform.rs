@@ -18,10 +18,7 @@ pub trait Platform {
     ///
     /// # Errors
     /// [`SendError`] when no response came within the request's deadline.
-    fn send(
-        &self,
-        request: Outbound,
-    ) -> LocalBoxFuture<'static, Result<http::Response<Body>, SendError>>;
+    fn send(&self, request: Outbound) -> LocalBoxFuture<'static, Result<http::Response<Body>, SendError>>;
 
     /// Wall-clock time, milliseconds since the Unix epoch.
     fn now_ms(&self) -> u64;

@@ -2,6 +2,10 @@
 //!
 //! It never reads or writes a connection: bytes in, events out, and the other way round.
 
+mod channel;
+
+pub use channel::{Reader, Sender, channel};
+
 use bytes::Bytes;
 use serde::Serialize;
 

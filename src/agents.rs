@@ -1,0 +1,270 @@
+//! Agents: who answers for a company, what they are told, and what they may draw from.
+//!
+//! It never lets a company be without the agent that answers when none is named.
+
+use http::{Response, StatusCode};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use crate::company::AUDIT_ADD;
+use crate::error::Error;
+use crate::ids::{AgentId, AuditId};
+use crate::knowledge::check_texts;
+use crate::params;
+use crate::platform::Body;
+use crate::routes::{Call, json as answer, no_content};
+use crate::smart_router::Tier;
+use crate::tenant::TenantSql;
+use crate::tenant::auth::Member;
+
+/// The agent that answers a turn.
+#[derive(Debug, Deserialize)]
+pub struct Answering {
+    /// Short name.
+    pub slug: String,
+    /// Name shown to customers.
+    pub name: String,
+    /// What it is there for.
+    pub role: String,
+    /// What it is told.
+    pub instructions: String,
+    /// What kind of model it wants.
+    pub tier: Tier,
+}
+
+/// Knowledge layer 1: a text of the company's that stands in front of every prompt.
+#[derive(Debug, Deserialize)]
+pub struct Context {
+    /// identity, personality, voice or rules.
+    pub kind: String,
+    /// The text.
+    pub body: String,
+}
+
+/// The agent of a visitor's conversation.
+pub(crate) const AGENT_ANSWERING: TenantSql = crate::sql!(
+    "select a.slug, a.name, a.role, a.instructions, a.tier
+     from conversations c
+     join agents a on a.company_id = c.company_id and a.agent_id = c.agent_id
+     where c.company_id = $1 and c.conversation_id = $2 and c.visitor_id = $3 and a.enabled"
+);
+
+/// The company's contexts, in the order of the prompt.
+pub(crate) const CONTEXT_LIST: TenantSql =
+    crate::sql!("select kind, body from gpt_contexts where company_id = $1 order by position, kind");
+
+/// `GET /v1/agents`.
+///
+/// # Errors
+/// As every batch.
+pub async fn list(member: Member) -> Result<Response<Body>, Error> {
+    let mut batch = member.scope.batch();
+    let agents = batch.add::<Agent>(AGENT_LIST, params![]);
+    let mut rows = batch.send().await?;
+    answer(StatusCode::OK, &json!({ "agents": rows.all(agents)? }))
+}
+
+/// `GET /v1/agents/{id}`.
+///
+/// # Errors
+/// [`Error::NotFound`].
+pub async fn show(member: Member, call: Call) -> Result<Response<Body>, Error> {
+    let id = call.id::<AgentId>()?;
+    let mut batch = member.scope.batch();
+    let agent = batch.add::<Agent>(AGENT_READ, params![id]);
+    let mut rows = batch.send().await?;
+    answer(StatusCode::OK, &rows.one(agent)?)
+}
+
+/// `POST /v1/agents`: adds an agent that may draw from the categories named, or from none.
+///
+/// # Errors
+/// [`Error::Invalid`] for the body, [`Error::Conflict`] when the short name is taken.
+pub async fn add(member: Member, call: Call) -> Result<Response<Body>, Error> {
+    let new = call.json::<NewAgent>().await?;
+    check_slug(&new.slug)?;
+    check_texts(&[
+        ("name", Some(&new.name), 120),
+        ("role", Some(&new.role), 300),
+        ("instructions", Some(&new.instructions), 8_000),
+    ])?;
+    let id = AgentId::new(member.scope.platform());
+    let mut batch = member.scope.batch();
+    let fields = params![id, new.slug, new.name, new.role, new.greeting, new.instructions, new.tier.as_str()];
+    batch.run(AGENT_ADD, fields);
+    batch.run(SCOPE_ADD, params![id, new.scope]);
+    batch.run(
+        AUDIT_ADD,
+        params![AuditId::new(member.scope.platform()), member.user, "agent.added", id.to_string()],
+    );
+    let agent = batch.add::<Agent>(AGENT_READ, params![id]);
+    let mut rows = batch.send().await?;
+    answer(StatusCode::CREATED, &rows.one(agent)?)
+}
+
+/// `PATCH /v1/agents/{id}`: changes what is given; a scope that is given replaces the one there is.
+///
+/// # Errors
+/// [`Error::NotFound`], or [`Error::Invalid`] for the body.
+pub async fn change(member: Member, call: Call) -> Result<Response<Body>, Error> {
+    let id = call.id::<AgentId>()?;
+    let new = call.json::<AgentChange>().await?;
+    check_texts(&[
+        ("name", new.name.as_ref(), 120),
+        ("role", new.role.as_ref(), 300),
+        ("instructions", new.instructions.as_ref(), 8_000),
+    ])?;
+    let mut batch = member.scope.batch();
+    let fields = params![
+        id,
+        new.name,
+        new.role,
+        new.greeting,
+        new.instructions,
+        new.tier.map(Tier::as_str),
+        new.enabled,
+    ];
+    let changed = batch.run(AGENT_CHANGE, fields);
+    if let Some(scope) = new.scope {
+        batch.run(SCOPE_CLEAR, params![id, scope.clone()]);
+        batch.run(SCOPE_ADD, params![id, scope]);
+    }
+    batch.run(
+        AUDIT_ADD,
+        params![AuditId::new(member.scope.platform()), member.user, "agent.changed", id.to_string()],
+    );
+    let agent = batch.add::<Agent>(AGENT_READ, params![id]);
+    let mut rows = batch.send().await?;
+    rows.touched(changed)?;
+    answer(StatusCode::OK, &rows.one(agent)?)
+}
+
+/// `DELETE /v1/agents/{id}`. The default agent, or one that has had conversations, cannot be removed, only disabled.
+///
+/// # Errors
+/// [`Error::NotFound`], or [`Error::Conflict`] when it must stay.
+pub async fn remove(member: Member, call: Call) -> Result<Response<Body>, Error> {
+    let id = call.id::<AgentId>()?;
+    let mut batch = member.scope.batch();
+    let agent = batch.add::<Agent>(AGENT_READ, params![id]);
+    let removed = batch.run(AGENT_REMOVE, params![id]);
+    batch.run(
+        AUDIT_ADD,
+        params![AuditId::new(member.scope.platform()), member.user, "agent.removed", id.to_string()],
+    );
+    let mut rows = batch.send().await?;
+    let agent = rows.one(agent)?;
+    if rows.count(removed)? == 0 && agent.is_default {
+        return Err(Error::Conflict(
+            "The default agent answers when none is named. Make another one the default first.".into(),
+        ));
+    }
+    Ok(no_content())
+}
+
+fn check_slug(slug: &str) -> Result<(), Error> {
+    let fits = (1..=60).contains(&slug.len())
+        && !slug.starts_with('-')
+        && slug.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
+    if fits {
+        return Ok(());
+    }
+    Err(Error::Invalid(
+        "The short name takes 1 to 60 lower-case letters, digits and hyphens, and begins with no hyphen."
+            .into(),
+    ))
+}
+
+#[derive(Serialize, Deserialize)]
+struct Agent {
+    agent_id: AgentId,
+    slug: String,
+    name: String,
+    role: String,
+    greeting: String,
+    instructions: String,
+    tier: Tier,
+    is_default: bool,
+    enabled: bool,
+    /// Short names of the categories it may draw from.
+    scope: Vec<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NewAgent {
+    slug: String,
+    name: String,
+    role: String,
+    #[serde(default)]
+    greeting: String,
+    instructions: String,
+    tier: Tier,
+    #[serde(default)]
+    scope: Vec<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AgentChange {
+    name: Option<String>,
+    role: Option<String>,
+    greeting: Option<String>,
+    instructions: Option<String>,
+    tier: Option<Tier>,
+    enabled: Option<bool>,
+    scope: Option<Vec<String>>,
+}
+
+const AGENT_LIST: TenantSql = crate::sql!(
+    "select a.agent_id, a.slug, a.name, a.role, a.greeting, a.instructions, a.tier, a.is_default, a.enabled,
+            coalesce((select jsonb_agg(k.slug order by k.position, k.slug)
+                      from agent_knowledge_scopes s
+                      join knowledge_categories k on k.company_id = s.company_id and k.category_id = s.category_id
+                      where s.company_id = a.company_id and s.agent_id = a.agent_id), '[]') as scope
+     from agents a
+     where a.company_id = $1
+     order by a.position, a.slug"
+);
+
+const AGENT_READ: TenantSql = crate::sql!(
+    "select a.agent_id, a.slug, a.name, a.role, a.greeting, a.instructions, a.tier, a.is_default, a.enabled,
+            coalesce((select jsonb_agg(k.slug order by k.position, k.slug)
+                      from agent_knowledge_scopes s
+                      join knowledge_categories k on k.company_id = s.company_id and k.category_id = s.category_id
+                      where s.company_id = a.company_id and s.agent_id = a.agent_id), '[]') as scope
+     from agents a
+     where a.company_id = $1 and a.agent_id = $2"
+);
+
+const AGENT_ADD: TenantSql = crate::sql!(
+    "insert into agents (company_id, agent_id, slug, name, role, greeting, instructions, tier, position)
+     values ($1, $2, $3, $4, $5, $6, $7, $8, 100)"
+);
+
+const AGENT_CHANGE: TenantSql = crate::sql!(
+    "update agents
+     set name = coalesce($3, name), role = coalesce($4, role), greeting = coalesce($5, greeting),
+         instructions = coalesce($6, instructions), tier = coalesce($7, tier), enabled = coalesce($8, enabled),
+         updated_at = now()
+     where company_id = $1 and agent_id = $2"
+);
+
+const AGENT_REMOVE: TenantSql =
+    crate::sql!("delete from agents where company_id = $1 and agent_id = $2 and not is_default");
+
+const SCOPE_ADD: TenantSql = crate::sql!(
+    "insert into agent_knowledge_scopes (company_id, agent_id, category_id)
+     select $1, a.agent_id, k.category_id
+     from agents a
+     join knowledge_categories k on k.company_id = a.company_id and k.slug = any($3::text[])
+     where a.company_id = $1 and a.agent_id = $2
+     on conflict (company_id, agent_id, category_id) do nothing"
+);
+
+const SCOPE_CLEAR: TenantSql = crate::sql!(
+    "delete from agent_knowledge_scopes s
+     using knowledge_categories k
+     where s.company_id = $1 and s.agent_id = $2
+       and k.company_id = s.company_id and k.category_id = s.category_id and k.slug <> all($3::text[])"
+);

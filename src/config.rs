@@ -1,0 +1,214 @@
+//! Every setting, with its unit and default, parsed once from a function of names to values.
+//!
+//! It reads no environment itself, and what is secret in it is private to [`crate::tenant`].
+
+use crate::tenant::Secrets;
+
+/// Seconds that an access token is good for.
+pub const ACCESS_TOKEN_S: u64 = 15 * 60;
+/// Seconds that a visitor token is good for.
+pub const VISITOR_TOKEN_S: u64 = 12 * 60 * 60;
+/// Seconds after which an unused session ends.
+pub const SESSION_S: u64 = 30 * 24 * 60 * 60;
+/// Milliseconds for which an isolate trusts what it knows of a host: the longest a suspension takes to be seen.
+pub const HOST_CACHE_MS: u64 = 30_000;
+/// Most hosts an isolate remembers.
+pub const HOST_CACHE_ENTRIES: usize = 2_000;
+/// Milliseconds after which a budget reservation that nobody settled is void.
+pub const HOLD_MS: u64 = 180_000;
+/// Seconds for which Redis keeps an agent's short-term memory of a conversation.
+pub const MEMORY_S: u64 = 24 * 60 * 60;
+/// Days for which Postgres keeps what an agent remembers of a visitor.
+pub const MEMORY_DAYS: u32 = 90;
+/// Milliseconds that one database request may take.
+pub const DATABASE_TIMEOUT_MS: u32 = 8_000;
+/// Milliseconds that one Redis request may take.
+pub const REDIS_TIMEOUT_MS: u32 = 2_000;
+/// Milliseconds until a model provider must have begun to answer.
+pub const PROVIDER_HEAD_TIMEOUT_MS: u32 = 30_000;
+/// Milliseconds that a model provider may be silent in the middle of an answer.
+pub const PROVIDER_IDLE_TIMEOUT_MS: u32 = 20_000;
+/// Largest request body, bytes.
+pub const BODY_LIMIT: usize = 64 * 1024;
+/// Largest answer of Postgres or Redis, bytes.
+pub const REPLY_LIMIT: usize = 10 * 1024 * 1024;
+
+/// The settings of one deployment.
+pub struct Config {
+    /// Where the platform itself is: the apex, under which companies have their subdomains.
+    pub root: Root,
+    /// Base URL of OpenAI's API (`OPENAI_URL`).
+    pub openai_url: String,
+    /// Base URL of Anthropic's API (`ANTHROPIC_URL`).
+    pub anthropic_url: String,
+    /// Hosts (with port where it is not the scheme's own) to which an OpenAI-compatible provider may point
+    /// (`COMPATIBLE_HOSTS`, separated by commas). None by default: a base URL is where a company's key is sent.
+    pub compatible_hosts: Vec<String>,
+    pub(crate) secrets: Secrets,
+}
+
+impl Config {
+    /// Parses the settings; `get` answers the value of a name, from wherever the runtime keeps it.
+    ///
+    /// # Errors
+    /// [`ConfigError`] names the first setting that is missing or makes no sense, and never quotes its value.
+    pub fn parse(get: &dyn Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
+        let get = |name: &str| get(name).map(|v| v.trim().to_owned()).filter(|v| !v.is_empty());
+        let or = |name: &str, default: &str| get(name).unwrap_or_else(|| default.to_owned());
+        let root = Root::parse(&or("ROOT_URL", "http://localhost:8787"))
+            .ok_or(ConfigError("ROOT_URL", "is not an http or https URL without a path"))?;
+        let base = |name: &'static str, default: &str| {
+            let url = or(name, default);
+            if url.starts_with("https://") || url.starts_with("http://") {
+                Ok(url.trim_end_matches('/').to_owned())
+            } else {
+                Err(ConfigError(name, "is not an http or https URL"))
+            }
+        };
+        Ok(Self {
+            root,
+            openai_url: base("OPENAI_URL", "https://api.openai.com/v1")?,
+            anthropic_url: base("ANTHROPIC_URL", "https://api.anthropic.com/v1")?,
+            compatible_hosts: or("COMPATIBLE_HOSTS", "")
+                .split(',')
+                .map(|host| host.trim().to_ascii_lowercase())
+                .filter(|host| !host.is_empty())
+                .collect(),
+            secrets: Secrets::parse(&get)?,
+        })
+    }
+}
+
+/// A setting that is missing or makes no sense.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the setting {0} {1}")]
+pub struct ConfigError(pub &'static str, pub &'static str);
+
+/// Where the platform is reached: `scheme://domain[:port]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Root {
+    scheme: &'static str,
+    domain: String,
+    port: Option<u16>,
+}
+
+/// What a request's host stands for.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Place {
+    /// The platform itself.
+    Apex,
+    /// A company's subdomain, by its slug.
+    Slug(String),
+    /// A host outside the platform's domain: a company's own, or nobody's.
+    Custom(String),
+}
+
+impl Root {
+    fn parse(url: &str) -> Option<Self> {
+        let (scheme, rest) = match url.split_once("://")? {
+            ("https", rest) => ("https", rest),
+            ("http", rest) => ("http", rest),
+            _ => return None,
+        };
+        let (domain, port) = host_and_port(rest.trim_end_matches('/'))?;
+        Some(Self { scheme, domain, port })
+    }
+
+    /// What a host names, or `None` when it is no host name at all.
+    ///
+    /// Case does not matter and a port is not looked at; a trailing dot, an IP literal, a label that is not letters,
+    /// digits and hyphens, or more than one label before the root's domain is nobody's.
+    #[must_use]
+    pub fn place(&self, host: &str) -> Option<Place> {
+        let (host, _) = host_and_port(host)?;
+        if host == self.domain {
+            return Some(Place::Apex);
+        }
+        match host.strip_suffix(self.domain.as_str()).and_then(|rest| rest.strip_suffix('.')) {
+            Some(slug) if !slug.contains('.') => Some(Place::Slug(slug.to_owned())),
+            Some(_) => None,
+            None => host.contains('.').then_some(Place::Custom(host)),
+        }
+    }
+
+    /// The platform's own URL, without a slash at its end.
+    #[must_use]
+    pub fn url(&self) -> String {
+        self.url_of(&self.domain)
+    }
+
+    /// A company's URL, without a slash at its end.
+    #[must_use]
+    pub fn company_url(&self, slug: &str) -> String {
+        self.url_of(&format!("{slug}.{}", self.domain))
+    }
+
+    fn url_of(&self, host: &str) -> String {
+        match self.port {
+            Some(port) => format!("{}://{host}:{port}", self.scheme),
+            None => format!("{}://{host}", self.scheme),
+        }
+    }
+}
+
+/// Splits `host[:port]`; the host comes back in lower case, and only if it is a DNS name (RFC 1123).
+fn host_and_port(text: &str) -> Option<(String, Option<u16>)> {
+    let (host, port) = match text.split_once(':') {
+        Some((host, port)) if !port.is_empty() && port.bytes().all(|b| b.is_ascii_digit()) => {
+            (host, Some(port.parse().ok()?))
+        }
+        Some(_) => return None,
+        None => (text, None),
+    };
+    let label = |label: &str| {
+        (1..=63).contains(&label.len())
+            && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+    };
+    (host.len() <= 253 && host.split('.').all(label)).then(|| (host.to_ascii_lowercase(), port))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(host: &str, expected: Option<Place>) {
+        let root = Root::parse("https://example.com").unwrap();
+        assert_eq!(root.place(host), expected, "{host}");
+    }
+
+    #[test]
+    fn hosts() {
+        let slug = |slug: &str| Some(Place::Slug(slug.into()));
+        check("example.com", Some(Place::Apex));
+        check("EXAMPLE.com:443", Some(Place::Apex));
+        check("acme.example.com", slug("acme"));
+        check("Acme.Example.Com:8787", slug("acme"));
+        check("a.b.example.com", None);
+        check("acme.example.com.", None);
+        check("rootexample.com", Some(Place::Custom("rootexample.com".into())));
+        check("example.com.evil.org", Some(Place::Custom("example.com.evil.org".into())));
+        check("shop.acme.org", Some(Place::Custom("shop.acme.org".into())));
+        check("", None);
+        check(".example.com", None);
+        check("-.example.com", None);
+        check("acme_.example.com", None);
+        check("acme.example.com:", None);
+        check("acme.example.com:x", None);
+        check("acme.example.com:1:2", None);
+        check("acme.example.com@evil.org", None);
+        check("[::1]", None);
+        check("acmé.example.com", None);
+        check("localhost", None);
+    }
+
+    #[test]
+    fn urls() {
+        let root = Root::parse("http://localhost:8787/").unwrap();
+        assert_eq!(root.company_url("acme"), "http://acme.localhost:8787");
+        assert_eq!(root.place("acme.localhost"), Some(Place::Slug("acme".into())));
+        assert!(Root::parse("ftp://localhost").is_none());
+        assert!(Root::parse("https://a/b").is_none());
+    }
+}

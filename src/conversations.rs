@@ -1,0 +1,161 @@
+//! Conversations: what was said, by whom, in which order, and what it cost.
+//!
+//! It never changes or removes a message.
+
+use http::{Response, StatusCode};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use crate::error::Error;
+use crate::ids::{ConversationId, MessageId};
+use crate::llm::{Role, Turn};
+use crate::params;
+use crate::platform::Body;
+use crate::routes::{Call, json as answer};
+use crate::tenant::TenantSql;
+use crate::tenant::auth::Visitor;
+
+/// `GET /v1/conversations/{id}/messages`: a visitor's own conversation, oldest message first.
+///
+/// # Errors
+/// [`Error::NotFound`] when it is not there or not this visitor's.
+pub async fn messages(visitor: Visitor, call: Call) -> Result<Response<Body>, Error> {
+    let id = call.id::<ConversationId>()?;
+    let mut batch = visitor.scope.batch();
+    let conversation = batch.run(CONVERSATION_READ, params![id, visitor.id]);
+    let messages = batch.add::<Message>(MESSAGE_LIST, params![id, visitor.id]);
+    let mut rows = batch.send().await?;
+    rows.touched(conversation)?;
+    answer(StatusCode::OK, &json!({ "conversation_id": id, "messages": rows.all(messages)? }))
+}
+
+/// Who said something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Author {
+    /// The end customer.
+    Visitor,
+    /// The company's agent.
+    Agent,
+}
+
+/// Where an answer came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Source {
+    /// A model.
+    Model,
+    /// The knowledge base alone, word for word.
+    Knowledge,
+    /// Neither: there was no answer.
+    None,
+}
+
+impl Source {
+    /// As the database spells it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Model => "model",
+            Self::Knowledge => "knowledge",
+            Self::None => "none",
+        }
+    }
+}
+
+/// Something said before, for a prompt.
+#[derive(Debug, Deserialize)]
+pub struct Said {
+    author: Author,
+    body: String,
+}
+
+impl Said {
+    /// As a turn of a prompt.
+    #[must_use]
+    pub fn to_turn(&self) -> Turn {
+        let role = match self.author {
+            Author::Visitor => Role::User,
+            Author::Agent => Role::Assistant,
+        };
+        Turn { role, text: self.body.clone() }
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+struct Message {
+    message_id: MessageId,
+    author: Author,
+    body: String,
+    complete: bool,
+    source: Option<Source>,
+    citations: serde_json::Value,
+    created_at: String,
+}
+
+const CONVERSATION_READ: TenantSql = crate::sql!(
+    "select conversation_id from conversations where company_id = $1 and conversation_id = $2 and visitor_id = $3"
+);
+
+const MESSAGE_LIST: TenantSql = crate::sql!(
+    "select m.message_id, m.author, m.body, m.complete, m.source, m.citations, m.created_at
+     from conversations c
+     join messages m on m.company_id = c.company_id and m.conversation_id = c.conversation_id
+     where c.company_id = $1 and c.conversation_id = $2 and c.visitor_id = $3
+     order by m.message_id
+     limit 1000"
+);
+
+/// Begins a conversation with the agent of a short name, or with the default one; touches nothing when there is none.
+pub(crate) const CONVERSATION_BEGIN: TenantSql = crate::sql!(
+    "insert into conversations (company_id, conversation_id, agent_id, visitor_id)
+     select $1, $2, a.agent_id, $3
+     from agents a
+     where a.company_id = $1 and a.enabled
+       and case when $4::text is null then a.is_default else a.slug = $4 end"
+);
+
+/// Stores a question in a visitor's own conversation; touches nothing in another's.
+pub(crate) const QUESTION_ADD: TenantSql = crate::sql!(
+    "insert into messages (company_id, message_id, conversation_id, author, body)
+     select $1, $2, c.conversation_id, 'visitor', $4
+     from conversations c
+     join agents a on a.company_id = c.company_id and a.agent_id = c.agent_id and a.enabled
+     where c.company_id = $1 and c.conversation_id = $3 and c.visitor_id = $5"
+);
+
+/// What was said before a message in a visitor's conversation, oldest first.
+pub(crate) const HISTORY_LIST: TenantSql = crate::sql!(
+    "select author, body
+     from (select m.author, m.body, m.message_id
+           from conversations c
+           join messages m on m.company_id = c.company_id and m.conversation_id = c.conversation_id
+           where c.company_id = $1 and c.conversation_id = $2 and c.visitor_id = $3 and m.message_id < $4
+           order by m.message_id desc
+           limit 24) recent
+     order by message_id"
+);
+
+/// Stores an answer once, however often it is offered.
+pub(crate) const ANSWER_ADD: TenantSql = crate::sql!(
+    "insert into messages (company_id, message_id, conversation_id, author, body, complete, source, citations, answers)
+     values ($1, $2, $3, 'agent', $4, $5, $6, $7, $8)
+     on conflict (company_id, message_id) do nothing"
+);
+
+/// Writes a model call into the ledger and its day's sum, once, however often it is offered.
+pub(crate) const LEDGER_ADD: TenantSql = crate::sql!(
+    "with added as (
+         insert into usage_ledger (company_id, reservation_id, day, conversation_id, provider_id, model,
+                                   input_tokens, output_tokens, cost_microusd, estimated)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+         on conflict (company_id, reservation_id) do nothing
+         returning company_id, day, cost_microusd
+     )
+     insert into ledger_days (company_id, day, spent_microusd, turns)
+     select $1, day, cost_microusd, 1
+     from added
+     where company_id = $1
+     on conflict (company_id, day) do update
+     set spent_microusd = ledger_days.spent_microusd + excluded.spent_microusd, turns = ledger_days.turns + 1"
+);

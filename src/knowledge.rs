@@ -1,0 +1,284 @@
+//! Knowledge: the four layers an answer may rest on, searched within the agent's scope, and its upkeep.
+//!
+//! It never shows an agent a category outside its scope; no scope means nothing but the platform's own entries.
+//!
+//! The layers: contexts of the company ([`crate::agents::CONTEXT_LIST`]), its entries, the platform's (master) entries
+//! for its industry, and the agent's scope, which narrows the second.
+
+use http::{Response, StatusCode};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use crate::company::AUDIT_ADD;
+use crate::error::Error;
+use crate::ids::{AuditId, CategoryId, EntryId};
+use crate::params;
+use crate::platform::Body;
+use crate::routes::{Call, json as answer, no_content};
+use crate::tenant::TenantSql;
+use crate::tenant::auth::Member;
+
+/// An entry found for a question.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Hit {
+    entry_id: EntryId,
+    /// The entry's question.
+    pub question: String,
+    /// The entry's answer.
+    pub answer: String,
+    /// How much of what the question says this entry is about: 0 to 1, rare words counting more.
+    score: f64,
+}
+
+impl Hit {
+    /// Whether the entry is so close to the question that it may answer by itself, word for word.
+    #[must_use]
+    pub fn answers(&self) -> bool {
+        self.score >= ANSWER_SCORE
+    }
+
+    /// What a reader sees of where an answer comes from.
+    #[must_use]
+    pub fn citation(&self) -> serde_json::Value {
+        json!({ "entry_id": self.entry_id, "question": self.question })
+    }
+}
+
+/// From this score on an entry may answer by itself.
+const ANSWER_SCORE: f64 = 0.55;
+
+/// Entries for a question, best first. A word counts by how rare it is among the entries in scope (inverse document
+/// frequency), so that a word which this company never uses counts most, and half when only the answer has it.
+pub(crate) const KNOWLEDGE_SEARCH: TenantSql = crate::sql!(
+    "with asked as (
+         select lexeme from unnest(to_tsvector('english', $2)) limit 32
+     ),
+     visible as (
+         select e.entry_id, e.question, e.answer, false as master, e.search
+         from conversations c
+         join agent_knowledge_scopes s on s.company_id = c.company_id and s.agent_id = c.agent_id
+         join knowledge_entries e on e.company_id = s.company_id and e.category_id = s.category_id
+         where c.company_id = $1 and c.conversation_id = $3 and c.visitor_id = $4
+         union all
+         select m.id, m.question, m.answer, true, m.search
+         from master_knowledge m
+         join companies k on m.industry is null or m.industry = k.industry
+         where k.company_id = $1
+     ),
+     words as (
+         select v.*, tsvector_to_array(v.search) as whole, tsvector_to_array(ts_filter(v.search, '{a,b}')) as head
+         from visible v
+     ),
+     weights as (
+         select a.lexeme, ln(1 + (select count(*) from words) / (0.5 + count(w.entry_id))) as weight
+         from asked a
+         left join words w on a.lexeme = any(w.whole)
+         group by a.lexeme
+     ),
+     scored as (
+         select w.entry_id, w.question, w.answer, w.master,
+                sum(g.weight * case when g.lexeme = any(w.head) then 1.0
+                                    when g.lexeme = any(w.whole) then 0.5
+                                    else 0 end) / sum(g.weight) as score,
+                ts_rank(w.search, replace(plainto_tsquery('english', $2)::text, '&', '|')::tsquery) as closeness
+         from words w
+         cross join weights g
+         group by w.entry_id, w.question, w.answer, w.master, w.search
+     )
+     select entry_id, question, answer, score::float8 as score
+     from scored
+     where score > 0.15
+     order by score + closeness / 4 desc, master, entry_id
+     limit 6"
+);
+
+/// `GET /v1/knowledge/categories`.
+///
+/// # Errors
+/// As every batch.
+pub async fn category_list(member: Member) -> Result<Response<Body>, Error> {
+    let mut batch = member.scope.batch();
+    let categories = batch.add::<Category>(CATEGORY_LIST, params![]);
+    let mut rows = batch.send().await?;
+    answer(StatusCode::OK, &json!({ "categories": rows.all(categories)? }))
+}
+
+/// `GET /v1/knowledge`.
+///
+/// # Errors
+/// As every batch.
+pub async fn list(member: Member) -> Result<Response<Body>, Error> {
+    let mut batch = member.scope.batch();
+    let entries = batch.add::<Entry>(ENTRY_LIST, params![]);
+    let mut rows = batch.send().await?;
+    answer(StatusCode::OK, &json!({ "entries": rows.all(entries)? }))
+}
+
+/// `GET /v1/knowledge/{id}`.
+///
+/// # Errors
+/// [`Error::NotFound`].
+pub async fn show(member: Member, call: Call) -> Result<Response<Body>, Error> {
+    let id = call.id::<EntryId>()?;
+    let mut batch = member.scope.batch();
+    let entry = batch.add::<Entry>(ENTRY_READ, params![id]);
+    let mut rows = batch.send().await?;
+    answer(StatusCode::OK, &rows.one(entry)?)
+}
+
+/// `POST /v1/knowledge`: adds an entry of the company's own.
+///
+/// # Errors
+/// [`Error::Invalid`] for the body or a category that is not there.
+pub async fn add(member: Member, call: Call) -> Result<Response<Body>, Error> {
+    let new = call.json::<NewEntry>().await?;
+    let texts = [("question", Some(&new.question), 500), ("answer", Some(&new.answer), 8_000)];
+    check_texts(&texts)?;
+    check_texts(&[("keywords", Some(&new.keywords), 2_000)])
+        .or_else(|e| if new.keywords.is_empty() { Ok(()) } else { Err(e) })?;
+    let id = EntryId::new(member.scope.platform());
+    let mut batch = member.scope.batch();
+    let added = batch.run(ENTRY_ADD, params![id, &new.category, new.question, new.answer, new.keywords]);
+    let entry = batch.add::<Entry>(ENTRY_READ, params![id]);
+    let mut rows = batch.send().await?;
+    if rows.count(added)? == 0 {
+        return Err(no_category(&new.category));
+    }
+    answer(StatusCode::CREATED, &rows.one(entry)?)
+}
+
+/// `PATCH /v1/knowledge/{id}`: changes what is given; the entry is the company's own from then on.
+///
+/// # Errors
+/// [`Error::NotFound`], or [`Error::Invalid`] for the body.
+pub async fn change(member: Member, call: Call) -> Result<Response<Body>, Error> {
+    let id = call.id::<EntryId>()?;
+    let new = call.json::<EntryChange>().await?;
+    check_texts(&[("question", new.question.as_ref(), 500), ("answer", new.answer.as_ref(), 8_000)])?;
+    let mut batch = member.scope.batch();
+    let changed =
+        batch.run(ENTRY_CHANGE, params![id, new.question, new.answer, new.keywords, new.to_confirm]);
+    let entry = batch.add::<Entry>(ENTRY_READ, params![id]);
+    let mut rows = batch.send().await?;
+    rows.touched(changed)?;
+    answer(StatusCode::OK, &rows.one(entry)?)
+}
+
+/// `DELETE /v1/knowledge/{id}`.
+///
+/// # Errors
+/// [`Error::NotFound`].
+pub async fn remove(member: Member, call: Call) -> Result<Response<Body>, Error> {
+    let id = call.id::<EntryId>()?;
+    let mut batch = member.scope.batch();
+    let removed = batch.run(ENTRY_REMOVE, params![id]);
+    let event = AuditId::new(member.scope.platform());
+    batch.run(AUDIT_ADD, params![event, member.user, "knowledge.removed", id.to_string()]);
+    let mut rows = batch.send().await?;
+    rows.touched(removed)?;
+    Ok(no_content())
+}
+
+/// That each text given has between one and so many characters, and no NUL, which Postgres cannot keep.
+pub(crate) fn check_texts(texts: &[(&str, Option<&String>, usize)]) -> Result<(), Error> {
+    for (name, text, limit) in texts {
+        let Some(text) = text else { continue };
+        if text.trim().is_empty() {
+            return Err(Error::Invalid(format!("The {name} is empty. Write something.")));
+        }
+        if text.chars().count() > *limit {
+            return Err(Error::Invalid(format!(
+                "The {name} is longer than {limit} characters. Make it shorter."
+            )));
+        }
+        if text.contains('\0') {
+            return Err(Error::Invalid(format!("The {name} has a NUL character in it. Leave it out.")));
+        }
+    }
+    Ok(())
+}
+
+fn no_category(slug: &str) -> Error {
+    Error::Invalid(format!("There is no category {slug:?}. GET /v1/knowledge/categories lists them."))
+}
+
+#[derive(Serialize, Deserialize)]
+struct Category {
+    category_id: CategoryId,
+    slug: String,
+    name: String,
+    entries: u32,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Entry {
+    entry_id: EntryId,
+    category: String,
+    question: String,
+    answer: String,
+    keywords: String,
+    to_confirm: bool,
+    origin: String,
+    updated_at: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NewEntry {
+    category: String,
+    question: String,
+    answer: String,
+    #[serde(default)]
+    keywords: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct EntryChange {
+    question: Option<String>,
+    answer: Option<String>,
+    keywords: Option<String>,
+    to_confirm: Option<bool>,
+}
+
+const CATEGORY_LIST: TenantSql = crate::sql!(
+    "select c.category_id, c.slug, c.name, count(e.entry_id) as entries
+     from knowledge_categories c
+     left join knowledge_entries e on e.company_id = c.company_id and e.category_id = c.category_id
+     where c.company_id = $1
+     group by c.company_id, c.category_id
+     order by c.position, c.slug"
+);
+
+const ENTRY_LIST: TenantSql = crate::sql!(
+    "select e.entry_id, c.slug as category, e.question, e.answer, e.keywords, e.to_confirm, e.origin, e.updated_at
+     from knowledge_entries e
+     join knowledge_categories c on c.company_id = e.company_id and c.category_id = e.category_id
+     where e.company_id = $1
+     order by c.position, e.position, e.entry_id
+     limit 2000"
+);
+
+const ENTRY_READ: TenantSql = crate::sql!(
+    "select e.entry_id, c.slug as category, e.question, e.answer, e.keywords, e.to_confirm, e.origin, e.updated_at
+     from knowledge_entries e
+     join knowledge_categories c on c.company_id = e.company_id and c.category_id = e.category_id
+     where e.company_id = $1 and e.entry_id = $2"
+);
+
+const ENTRY_ADD: TenantSql = crate::sql!(
+    "insert into knowledge_entries (company_id, entry_id, category_id, question, answer, keywords)
+     select $1, $2, c.category_id, $4, $5, $6
+     from knowledge_categories c
+     where c.company_id = $1 and c.slug = $3"
+);
+
+const ENTRY_CHANGE: TenantSql = crate::sql!(
+    "update knowledge_entries
+     set question = coalesce($3, question), answer = coalesce($4, answer), keywords = coalesce($5, keywords),
+         to_confirm = coalesce($6, false), origin = 'company', origin_version = null, updated_at = now()
+     where company_id = $1 and entry_id = $2"
+);
+
+const ENTRY_REMOVE: TenantSql =
+    crate::sql!("delete from knowledge_entries where company_id = $1 and entry_id = $2");

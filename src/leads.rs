@@ -1,0 +1,107 @@
+//! Leads: visitors who say how they can be reached.
+//!
+//! It never shows a visitor what another one left.
+
+use http::{Response, StatusCode};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use crate::error::Error;
+use crate::ids::{ContactId, ConversationId, LeadId};
+use crate::knowledge::check_texts;
+use crate::params;
+use crate::platform::Body;
+use crate::routes::{Call, json as answer};
+use crate::tenant::TenantSql;
+use crate::tenant::auth::{Member, Visitor};
+
+/// `POST /v1/leads`: a visitor leaves a name and a phone number or e-mail address.
+///
+/// # Errors
+/// [`Error::Invalid`] for the body, [`Error::NotFound`] when the conversation named is not this visitor's.
+pub async fn add(visitor: Visitor, call: Call) -> Result<Response<Body>, Error> {
+    let new = call.json::<NewLead>().await?;
+    check_texts(&[
+        ("name", Some(&new.name), 120),
+        ("email", new.email.as_ref(), 254),
+        ("phone", new.phone.as_ref(), 40),
+        ("message", new.message.as_ref(), 4_000),
+    ])?;
+    if new.email.is_none() && new.phone.is_none() {
+        return Err(Error::Invalid(
+            "Give a phone number or an e-mail address, so that somebody can call back.".into(),
+        ));
+    }
+    let conversation = new
+        .conversation_id
+        .map(|id| id.parse::<ConversationId>().map_err(|_| Error::NotFound))
+        .transpose()?;
+    let platform = visitor.scope.platform();
+    let (contact, lead) = (ContactId::new(platform), LeadId::new(platform));
+    let mut batch = visitor.scope.batch();
+    batch.run(CONTACT_KEEP, params![contact, visitor.id, new.name, new.email, new.phone]);
+    let added = batch.run(LEAD_ADD, params![lead, visitor.id, conversation, new.message.unwrap_or_default()]);
+    let mut rows = batch.send().await?;
+    rows.touched(added)?;
+    answer(StatusCode::CREATED, &json!({ "lead_id": lead }))
+}
+
+/// `GET /v1/leads`, newest first.
+///
+/// # Errors
+/// As every batch.
+pub async fn list(member: Member) -> Result<Response<Body>, Error> {
+    let mut batch = member.scope.batch();
+    let leads = batch.add::<Lead>(LEAD_LIST, params![]);
+    let mut rows = batch.send().await?;
+    answer(StatusCode::OK, &json!({ "leads": rows.all(leads)? }))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NewLead {
+    name: String,
+    email: Option<String>,
+    phone: Option<String>,
+    message: Option<String>,
+    conversation_id: Option<String>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Lead {
+    lead_id: LeadId,
+    name: String,
+    email: Option<String>,
+    phone: Option<String>,
+    message: String,
+    status: String,
+    conversation_id: Option<ConversationId>,
+    created_at: String,
+}
+
+/// Keeps how a visitor can be reached; what is said later counts.
+const CONTACT_KEEP: TenantSql = crate::sql!(
+    "insert into contacts (company_id, contact_id, visitor_id, name, email, phone)
+     values ($1, $2, $3, $4, $5, $6)
+     on conflict (company_id, visitor_id) do update
+     set name = excluded.name, email = coalesce(excluded.email, contacts.email),
+         phone = coalesce(excluded.phone, contacts.phone)"
+);
+
+const LEAD_ADD: TenantSql = crate::sql!(
+    "insert into leads (company_id, lead_id, contact_id, conversation_id, message)
+     select $1, $2, k.contact_id, c.conversation_id, $5
+     from contacts k
+     left join conversations c
+         on c.company_id = k.company_id and c.visitor_id = k.visitor_id and c.conversation_id = $4
+     where k.company_id = $1 and k.visitor_id = $3 and (c.conversation_id is not null or $4::uuid is null)"
+);
+
+const LEAD_LIST: TenantSql = crate::sql!(
+    "select l.lead_id, k.name, k.email, k.phone, l.message, l.status, l.conversation_id, l.created_at
+     from leads l
+     join contacts k on k.company_id = l.company_id and k.contact_id = l.contact_id
+     where l.company_id = $1
+     order by l.lead_id desc
+     limit 500"
+);

@@ -1,0 +1,302 @@
+//! Provisioning: a company, whole, in one transaction and one request.
+//!
+//! It never copies a row in Rust: each kind of row is one `insert … select` from the template's rows.
+
+use http::{Response, StatusCode};
+use serde::Deserialize;
+use serde_json::json;
+
+use crate::error::Error;
+use crate::ids::{AuditId, UserId};
+use crate::knowledge::check_texts;
+use crate::params;
+use crate::platform::Body;
+use crate::routes::{Call, json as answer};
+use crate::sessions::password_hash;
+use crate::tenant::{TenantSql, auth};
+
+/// `POST /v1/signup`: makes a company; its site and its chat answer at once.
+///
+/// # Errors
+/// [`Error::Invalid`] for the body, [`Error::Conflict`] when the slug is taken.
+pub async fn signup(call: Call) -> Result<Response<Body>, Error> {
+    let new = call.json::<Signup>().await?;
+    check_texts(&[("company's name", Some(&new.company), 120), ("name", Some(&new.name), 120)])?;
+    check_slug(&new.slug)?;
+    let email = check_email(&new.email)?;
+    let password = password_hash(&*call.platform, &new.password)?;
+
+    let scope = auth::founder(&call, &new.slug, &new.company, &new.industry)?;
+    let user = UserId::new(&*call.platform);
+    let mut batch = scope.batch();
+    let made = batch.run(COMPANY_ADD, params![&new.slug, &new.company, &new.industry]);
+    batch.run(HOST_ADD, params![&new.slug]);
+    batch.run(USER_ADD, params![user, email, new.name, password]);
+    batch.run(MEMBERSHIP_ADD, params![user]);
+    batch.run(SUBSCRIPTION_ADD, params!["starter"]);
+    batch.run(BUDGET_ADD, params!["starter"]);
+    for sql in COPIES {
+        batch.run(*sql, params![&new.industry, &new.company]);
+    }
+    batch.run(AUDIT_SIGNUP, params![AuditId::new(&*call.platform), user]);
+    let unknown =
+        || Error::Invalid(format!("There is no industry {:?}. GET /v1/industries lists them.", new.industry));
+    let mut rows = batch.send().await.map_err(|error| match error {
+        // Nothing else refers to anything that may be missing.
+        Error::NotFound => unknown(),
+        error => error,
+    })?;
+    rows.touched(made).map_err(|_| unknown())?;
+    let company = json!({
+        "company_id": scope.company_id(),
+        "slug": new.slug,
+        "name": new.company,
+        "url": call.app.config.root.company_url(&new.slug),
+    });
+    answer(StatusCode::CREATED, &json!({ "company": company, "user_id": user }))
+}
+
+/// `GET /v1/industries`: what a company can start from.
+///
+/// # Errors
+/// [`Error::Unavailable`] when the database does not answer.
+pub async fn industries(call: Call) -> Result<Response<Body>, Error> {
+    let industries = crate::tenant::postgres::industries(&call).await?;
+    answer(StatusCode::OK, &json!({ "industries": industries }))
+}
+
+/// Subdomains that are the platform's, or that could pass for it.
+const RESERVED: &[&str] = &[
+    "about",
+    "account",
+    "accounts",
+    "admin",
+    "api",
+    "app",
+    "assets",
+    "auth",
+    "billing",
+    "blog",
+    "bulkhead",
+    "cdn",
+    "console",
+    "dashboard",
+    "demo",
+    "dev",
+    "docs",
+    "ftp",
+    "help",
+    "host",
+    "imap",
+    "internal",
+    "legal",
+    "localhost",
+    "login",
+    "mail",
+    "metrics",
+    "ns1",
+    "ns2",
+    "pop",
+    "postmaster",
+    "root",
+    "security",
+    "signup",
+    "smtp",
+    "staging",
+    "static",
+    "status",
+    "support",
+    "system",
+    "test",
+    "webmail",
+    "widget",
+    "www",
+];
+
+fn check_slug(slug: &str) -> Result<(), Error> {
+    let label = (3..=40).contains(&slug.len())
+        && slug.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+        && slug.starts_with(|c: char| c.is_ascii_lowercase())
+        && !slug.ends_with('-')
+        && !slug.contains("--");
+    if !label {
+        return Err(Error::Invalid(
+            "The slug takes 3 to 40 lower-case letters, digits and single hyphens; it begins with a letter and ends with no hyphen.".into(),
+        ));
+    }
+    if RESERVED.contains(&slug) {
+        return Err(Error::Conflict("This address is kept for the platform. Choose another slug.".into()));
+    }
+    Ok(())
+}
+
+fn check_email(email: &str) -> Result<String, Error> {
+    let email = email.trim().to_lowercase();
+    let fine = (3..=254).contains(&email.len())
+        && email.bytes().all(|b| !b.is_ascii_control() && b != b' ')
+        && email
+            .split_once('@')
+            .is_some_and(|(name, host)| !name.is_empty() && host.contains('.') && !host.contains('@'));
+    if fine { Ok(email) } else { Err(Error::Invalid("The e-mail address is not one. Check it.".into())) }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Signup {
+    /// The company's name.
+    company: String,
+    /// Its subdomain.
+    slug: String,
+    /// The industry template it starts from.
+    industry: String,
+    /// The owner's name.
+    name: String,
+    email: String,
+    password: String,
+}
+
+const COMPANY_ADD: TenantSql = crate::sql!(
+    "insert into companies (company_id, slug, name, industry)
+     select $1, $2, $3, t.slug
+     from templates t
+     where t.kind = 'industry' and t.slug = $4"
+);
+
+const HOST_ADD: TenantSql = crate::sql!("insert into hosts (company_id, host, kind) values ($1, $2, 'slug')");
+
+const USER_ADD: TenantSql = crate::sql!(
+    "insert into users (company_id, user_id, email, name, password_hash) values ($1, $2, $3, $4, $5)"
+);
+
+const MEMBERSHIP_ADD: TenantSql =
+    crate::sql!("insert into memberships (company_id, user_id, role) values ($1, $2, 'owner')");
+
+const SUBSCRIPTION_ADD: TenantSql =
+    crate::sql!("insert into subscriptions (company_id, plan) values ($1, $2)");
+
+const BUDGET_ADD: TenantSql = crate::sql!(
+    "insert into budgets (company_id, daily_limit_microusd)
+     select $1, p.daily_limit_microusd
+     from plans p
+     where p.plan = $2"
+);
+
+/// What is copied from templates, in the order of their foreign keys. `$2` is the industry, `$3` the company's name,
+/// which stands wherever a template says `{{company}}`.
+const COPIES: &[TenantSql] = &[
+    crate::sql!(
+        "insert into gpt_contexts (company_id, context_id, kind, body, position)
+         select $1, gen_random_uuid(), t.kind, replace(t.body, '{{company}}', $3), t.position
+         from template_contexts t
+         where t.template = $2"
+    ),
+    crate::sql!(
+        "insert into knowledge_categories (company_id, category_id, slug, name, position)
+         select $1, gen_random_uuid(), c.slug, min(c.name), min(c.position)
+         from template_categories c
+         join templates t on t.slug = c.template
+         where t.slug = $2 or (t.kind = 'company' and $3 <> '')
+         group by c.slug"
+    ),
+    crate::sql!(
+        "insert into knowledge_entries (company_id, entry_id, category_id, slug, question, answer, keywords, to_confirm,
+                                        origin, origin_version, position)
+         select $1, gen_random_uuid(), c.category_id, e.slug, replace(e.question, '{{company}}', $3),
+                replace(e.answer, '{{company}}', $3), e.keywords, e.to_confirm, 'template', t.version, e.position
+         from template_entries e
+         join templates t on t.slug = e.template
+         join knowledge_categories c on c.company_id = $1 and c.slug = e.category
+         where e.template = $2"
+    ),
+    crate::sql!(
+        "insert into agents (company_id, agent_id, slug, name, role, greeting, instructions, tier, is_default, position)
+         select $1, gen_random_uuid(), a.slug, a.name, a.role,
+                replace(coalesce(s.greeting, a.greeting), '{{company}}', $3),
+                replace(concat_ws(chr(10), a.instructions, s.instructions), '{{company}}', $3), a.tier, a.is_default, a.position
+         from template_agents a
+         join templates t on t.slug = a.template and t.kind = 'company'
+         left join template_specialisations s on s.template = $2 and s.agent = a.slug"
+    ),
+    crate::sql!(
+        "insert into agent_knowledge_scopes (company_id, agent_id, category_id)
+         select $1, a.agent_id, c.category_id
+         from template_agent_scopes s
+         join templates t on t.slug = s.template and (t.kind = 'company' or t.slug = $2) and $3 <> ''
+         join agents a on a.company_id = $1 and a.slug = s.agent
+         join knowledge_categories c on c.company_id = $1 and c.slug = s.category
+         group by a.agent_id, c.category_id"
+    ),
+    crate::sql!(
+        "insert into site_pages (company_id, page_id, slug, title, body, position)
+         select $1, gen_random_uuid(), p.slug, replace(p.title, '{{company}}', $3), replace(p.body, '{{company}}', $3), p.position
+         from template_pages p
+         where p.template = $2"
+    ),
+    crate::sql!(
+        "insert into services (company_id, service_id, slug, name, description, price_from_cents, price_to_cents, unit,
+                               duration_minutes, includes, position)
+         select $1, gen_random_uuid(), s.slug, s.name, replace(s.description, '{{company}}', $3), s.price_from_cents,
+                s.price_to_cents, s.unit, s.duration_minutes, s.includes, s.position
+         from template_services s
+         where s.template = $2"
+    ),
+    crate::sql!(
+        "insert into glossary_terms (company_id, term_id, term, meaning, synonyms)
+         select $1, gen_random_uuid(), t.term, replace(t.meaning, '{{company}}', $3), t.synonyms
+         from template_terms t
+         where t.template = $2"
+    ),
+    crate::sql!(
+        "insert into opening_hours (company_id, weekday, opens, closes)
+         select $1, h.weekday, h.opens, h.closes
+         from template_hours h
+         where h.template = $2 and $3 <> ''"
+    ),
+    crate::sql!(
+        "insert into lead_questions (company_id, question_id, question, position)
+         select $1, gen_random_uuid(), replace(q.question, '{{company}}', $3), q.position
+         from template_lead_questions q
+         where q.template = $2"
+    ),
+    crate::sql!(
+        "insert into quick_replies (company_id, reply_id, body, position)
+         select $1, gen_random_uuid(), replace(r.body, '{{company}}', $3), r.position
+         from template_quick_replies r
+         where r.template = $2"
+    ),
+    crate::sql!(
+        "insert into widget_settings (company_id, greeting)
+         select $1, ''
+         from templates t
+         where t.slug = $2 and $3 <> ''"
+    ),
+];
+
+const AUDIT_SIGNUP: TenantSql = crate::sql!(
+    "insert into audit_events (company_id, event_id, actor, user_id, action) values ($1, $2, 'member', $3, 'company.made')"
+);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slugs() {
+        let fine = |slug: &str| check_slug(slug).is_ok();
+        assert!(fine("acme-plumbing") && fine("a1b"));
+        for slug in
+            ["ab", "1ab", "a--b", "ab-", "-ab", "Acme", "a.b", "a_b", "acmé", "", "xn--acme", "www", "api"]
+        {
+            assert!(!fine(slug), "{slug}");
+        }
+        assert!(!fine(&"a".repeat(41)));
+    }
+
+    #[test]
+    fn emails() {
+        assert_eq!(check_email(" Owner@Acme.example ").unwrap(), "owner@acme.example");
+        for email in ["", "a", "@b.c", "a@b", "a b@c.d", "a@b@c.d"] {
+            assert!(check_email(email).is_err(), "{email}");
+        }
+    }
+}

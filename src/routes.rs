@@ -1,0 +1,446 @@
+//! Every route in one table: method, path, where it answers, who may call, what runs; and the router over it.
+//!
+//! A handler cannot run unauthenticated: what it takes ([`Visitor`], [`Member`]) only [`auth`] can make.
+
+use std::cell::Cell;
+use std::rc::Rc;
+
+use bytes::Bytes;
+use futures_util::future::LocalBoxFuture;
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, HOST};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::config::{BODY_LIMIT, Config, Place};
+use crate::error::Error;
+use crate::ids::{CompanyId, RequestId};
+use crate::platform::{Body, BodyError, Level, Platform};
+use crate::tenant::TenantScope;
+use crate::tenant::auth::{self, HostCache, Member, Visitor};
+use crate::{
+    agents, chat, company, conversations, knowledge, leads, providers, provisioning, sessions, site,
+};
+
+/// The routes. The order is that of the API's page; the first match wins, and no two match the same request.
+pub static ROUTES: &[Route] = &[
+    // The platform itself.
+    apex("GET", "/healthz", "Is the worker running?", |call| Box::pin(site::health(call))),
+    apex("GET", "/readyz", "Do database and Redis answer?", |call| Box::pin(site::ready(call))),
+    apex("GET", "/openapi.json", "This API, as OpenAPI 3.1", |call| Box::pin(site::openapi(call))),
+    apex("GET", "/v1/industries", "Industries to start from", |call| {
+        Box::pin(provisioning::industries(call))
+    }),
+    apex("POST", "/v1/signup", "Make a company", |call| Box::pin(provisioning::signup(call))),
+    // A company's site.
+    guest("GET", "/", "The company's page, with the chat", |s, _| Box::pin(site::home(s))),
+    guest("GET", "/assets/chat.js", "The page's script", |_, _| Box::pin(site::script())),
+    guest("GET", "/assets/chat.css", "The page's style", |_, _| Box::pin(site::style())),
+    // Its visitors.
+    guest("POST", "/v1/visitor", "A visitor token", |s, _| Box::pin(sessions::visitor(s))),
+    visitor("POST", "/v1/chat", "Ask; the answer streams (SSE)", |v, call| Box::pin(chat::turn(v, call))),
+    visitor("GET", "/v1/conversations/{id}/messages", "What was said", |v, call| {
+        Box::pin(conversations::messages(v, call))
+    }),
+    visitor("POST", "/v1/leads", "Leave a name and how to be reached", |v, call| {
+        Box::pin(leads::add(v, call))
+    }),
+    // Its people.
+    guest("POST", "/v1/login", "Sign in", |s, call| Box::pin(sessions::login(s, call))),
+    guest("POST", "/v1/token/refresh", "Renew the tokens", |s, call| Box::pin(sessions::refresh(s, call))),
+    member(Role::Member, "POST", "/v1/logout", "Sign out", |m, _| Box::pin(sessions::logout(m))),
+    member(Role::Member, "GET", "/v1/company", "The company", |m, _| Box::pin(company::show(m))),
+    member(Role::Member, "GET", "/v1/leads", "People who want to hear from the company", |m, _| {
+        Box::pin(leads::list(m))
+    }),
+    member(Role::Member, "GET", "/v1/agents", "Agents", |m, _| Box::pin(agents::list(m))),
+    member(Role::Admin, "POST", "/v1/agents", "Add an agent", |m, call| Box::pin(agents::add(m, call))),
+    member(Role::Member, "GET", "/v1/agents/{id}", "An agent", |m, call| Box::pin(agents::show(m, call))),
+    member(Role::Admin, "PATCH", "/v1/agents/{id}", "Change an agent", |m, call| {
+        Box::pin(agents::change(m, call))
+    }),
+    member(Role::Admin, "DELETE", "/v1/agents/{id}", "Remove an agent", |m, call| {
+        Box::pin(agents::remove(m, call))
+    }),
+    member(Role::Member, "GET", "/v1/knowledge/categories", "Categories of knowledge", |m, _| {
+        Box::pin(knowledge::category_list(m))
+    }),
+    member(Role::Member, "GET", "/v1/knowledge", "Knowledge entries", |m, _| Box::pin(knowledge::list(m))),
+    member(Role::Member, "POST", "/v1/knowledge", "Add an entry", |m, call| {
+        Box::pin(knowledge::add(m, call))
+    }),
+    member(Role::Member, "GET", "/v1/knowledge/{id}", "An entry", |m, call| {
+        Box::pin(knowledge::show(m, call))
+    }),
+    member(Role::Member, "PATCH", "/v1/knowledge/{id}", "Change an entry", |m, call| {
+        Box::pin(knowledge::change(m, call))
+    }),
+    member(Role::Member, "DELETE", "/v1/knowledge/{id}", "Remove an entry", |m, call| {
+        Box::pin(knowledge::remove(m, call))
+    }),
+    member(Role::Admin, "GET", "/v1/providers", "Model providers", |m, _| Box::pin(providers::list(m))),
+    member(Role::Admin, "POST", "/v1/providers", "Add a provider with its key", |m, call| {
+        Box::pin(providers::add(m, call))
+    }),
+    member(Role::Admin, "GET", "/v1/providers/{id}", "A provider", |m, call| {
+        Box::pin(providers::show(m, call))
+    }),
+    member(Role::Admin, "PATCH", "/v1/providers/{id}", "Change a provider or its key", |m, call| {
+        Box::pin(providers::change(m, call))
+    }),
+    member(Role::Admin, "DELETE", "/v1/providers/{id}", "Remove a provider and its key", |m, call| {
+        Box::pin(providers::remove(m, call))
+    }),
+    member(Role::Member, "GET", "/v1/budget", "Budget and what is spent today", |m, _| {
+        Box::pin(company::budget(m))
+    }),
+    member(Role::Admin, "PATCH", "/v1/budget", "Change the budget", |m, call| {
+        Box::pin(company::budget_change(m, call))
+    }),
+];
+
+/// Answers one request. Every answer carries its request id; every failure is a problem document.
+pub async fn serve(
+    app: Rc<App>,
+    platform: Rc<dyn Platform>,
+    request: http::Request<Body>,
+) -> http::Response<Body> {
+    let started_ms = platform.now_ms();
+    let request_id = RequestId::new(&*platform);
+    let (head, body) = request.into_parts();
+    let seen = Rc::new(Cell::new(None));
+    let log = Log { method: head.method.clone(), request_id, started_ms, company: Rc::clone(&seen) };
+    let (route, outcome) = answer(app, Rc::clone(&platform), head, body, request_id, seen).await;
+    log.write(&*platform, route, outcome.as_ref());
+    let mut response = outcome.unwrap_or_else(|error| error.response(request_id));
+    let headers = response.headers_mut();
+    if let Ok(id) = HeaderValue::from_str(&request_id.to_string()) {
+        headers.insert(HeaderName::from_static("x-request-id"), id);
+    }
+    headers.insert(HeaderName::from_static("x-content-type-options"), HeaderValue::from_static("nosniff"));
+    headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    response
+}
+
+/// What one isolate keeps between requests: settings, and a bounded cache keyed by host.
+pub struct App {
+    /// The settings.
+    pub config: Config,
+    pub(crate) hosts: HostCache,
+}
+
+impl App {
+    /// An application with these settings and nothing cached.
+    #[must_use]
+    pub fn new(config: Config) -> Self {
+        Self { config, hosts: HostCache::default() }
+    }
+}
+
+/// One row of the table.
+pub struct Route {
+    /// HTTP method.
+    pub method: &'static str,
+    /// Path; a segment in braces takes any one segment.
+    pub path: &'static str,
+    /// What it does, in a few words.
+    pub summary: &'static str,
+    /// Who may call it, and what runs.
+    pub run: Run,
+}
+
+/// Who may call a route, and what runs. Apex routes answer on the platform's own host, all others on a company's.
+pub enum Run {
+    /// Anyone, on the platform's host.
+    Apex(fn(Call) -> Answer),
+    /// Anyone, on a company's host.
+    Guest(fn(TenantScope, Call) -> Answer),
+    /// A visitor of the company.
+    Visitor(fn(Visitor, Call) -> Answer),
+    /// A signed-in person of the company with this role or a higher one.
+    Member(Role, fn(Member, Call) -> Answer),
+}
+
+/// What a handler brings.
+pub type Answer = LocalBoxFuture<'static, Result<http::Response<Body>, Error>>;
+
+/// What a signed-in person may do, from least to most.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Role {
+    /// Reads; writes knowledge.
+    Member,
+    /// Also agents, providers, budget.
+    Admin,
+    /// Also the company itself.
+    Owner,
+}
+
+impl Role {
+    /// This role and those above it, as the database spells them.
+    #[must_use]
+    pub const fn or_higher(self) -> &'static [&'static str] {
+        match self {
+            Self::Member => &["member", "admin", "owner"],
+            Self::Admin => &["admin", "owner"],
+            Self::Owner => &["owner"],
+        }
+    }
+}
+
+const fn apex(
+    method: &'static str,
+    path: &'static str,
+    summary: &'static str,
+    run: fn(Call) -> Answer,
+) -> Route {
+    Route { method, path, summary, run: Run::Apex(run) }
+}
+
+const fn guest(
+    method: &'static str,
+    path: &'static str,
+    summary: &'static str,
+    run: fn(TenantScope, Call) -> Answer,
+) -> Route {
+    Route { method, path, summary, run: Run::Guest(run) }
+}
+
+const fn visitor(
+    method: &'static str,
+    path: &'static str,
+    summary: &'static str,
+    run: fn(Visitor, Call) -> Answer,
+) -> Route {
+    Route { method, path, summary, run: Run::Visitor(run) }
+}
+
+const fn member(
+    role: Role,
+    method: &'static str,
+    path: &'static str,
+    summary: &'static str,
+    run: fn(Member, Call) -> Answer,
+) -> Route {
+    Route { method, path, summary, run: Run::Member(role, run) }
+}
+
+/// One request, on its way to a handler.
+pub struct Call {
+    /// The request's id, quoted in its answer and in the log.
+    pub request_id: RequestId,
+    /// Its headers.
+    pub headers: HeaderMap,
+    /// What its host stands for.
+    pub place: Place,
+    /// The deployment.
+    pub app: Rc<App>,
+    /// The runtime.
+    pub platform: Rc<dyn Platform>,
+    body: Cell<Option<Body>>,
+    params: Vec<(&'static str, String)>,
+    company: Rc<Cell<Option<CompanyId>>>,
+}
+
+impl Call {
+    /// The id in the path. One that is no id is not there.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`].
+    pub fn id<T: std::str::FromStr>(&self) -> Result<T, Error> {
+        let (_, text) = self.params.iter().find(|(name, _)| *name == "id").ok_or(Error::NotFound)?;
+        text.parse().map_err(|_| Error::NotFound)
+    }
+
+    /// The body, as JSON.
+    ///
+    /// # Errors
+    /// [`Error::TooLarge`], or [`Error::Invalid`] with what is wrong with it.
+    pub async fn json<T: DeserializeOwned>(&self) -> Result<T, Error> {
+        let body = self.body.take().unwrap_or(Body::empty());
+        let bytes = body.collect(BODY_LIMIT).await.map_err(|error| match error {
+            BodyError::TooLarge => Error::TooLarge(BODY_LIMIT),
+            BodyError::Broken | BodyError::Stalled => {
+                Error::Invalid("The request's body broke off. Send it again.".into())
+            }
+        })?;
+        if bytes.is_empty() {
+            return Err(Error::Invalid("The request has no body. Send a JSON object.".into()));
+        }
+        if std::str::from_utf8(&bytes).is_err() {
+            return Err(Error::Invalid("The request's body is not UTF-8. Send JSON in UTF-8.".into()));
+        }
+        serde_json::from_slice(&bytes).map_err(|error| {
+            let what = if error.is_data() { "not what this address takes" } else { "not valid JSON" };
+            Error::Invalid(format!("The request's body is {what}: {error}."))
+        })
+    }
+
+    /// Notes the company for the log.
+    pub(crate) fn found(&self, company: CompanyId) {
+        self.company.set(Some(company));
+    }
+}
+
+/// A JSON answer.
+///
+/// # Errors
+/// [`Error::Internal`] when the value has no JSON form.
+pub fn json(status: StatusCode, value: &impl Serialize) -> Result<http::Response<Body>, Error> {
+    let bytes = serde_json::to_vec(value).map_err(|error| Error::Internal(format!("answer: {error}")))?;
+    Ok(content(status, "application/json", bytes))
+}
+
+/// An answer of any type.
+pub fn content(status: StatusCode, kind: &'static str, bytes: impl Into<Bytes>) -> http::Response<Body> {
+    let mut response = http::Response::new(Body::Full(bytes.into()));
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+    response
+}
+
+/// An answer without a body.
+#[must_use]
+pub fn no_content() -> http::Response<Body> {
+    let mut response = http::Response::new(Body::empty());
+    *response.status_mut() = StatusCode::NO_CONTENT;
+    response
+}
+
+/// The route's path, for the log, and what its handler brought.
+async fn answer(
+    app: Rc<App>,
+    platform: Rc<dyn Platform>,
+    head: http::request::Parts,
+    body: Body,
+    request_id: RequestId,
+    company: Rc<Cell<Option<CompanyId>>>,
+) -> (&'static str, Result<http::Response<Body>, Error>) {
+    let Some(place) = host(&head).and_then(|host| app.config.root.place(host)) else {
+        return ("-", Err(Error::NotFound));
+    };
+    let (route, params) = match find(&head, &place) {
+        Ok(found) => found,
+        Err(error) => return ("-", Err(error)),
+    };
+    let body = Cell::new(Some(body));
+    let call = Call { request_id, headers: head.headers, place, app, platform, body, params, company };
+    let outcome = match &route.run {
+        Run::Apex(run) => run(call).await,
+        Run::Guest(run) => match auth::guest(&call).await {
+            Ok(scope) => run(scope, call).await,
+            Err(error) => Err(error),
+        },
+        Run::Visitor(run) => match auth::visitor(&call).await {
+            Ok(visitor) => run(visitor, call).await,
+            Err(error) => Err(error),
+        },
+        Run::Member(role, run) => match auth::member(&call, *role).await {
+            Ok(member) => run(member, call).await,
+            Err(error) => Err(error),
+        },
+    };
+    (route.path, outcome)
+}
+
+/// The request's host: the URL's, else the `Host` header. No other header has a say.
+fn host(head: &http::request::Parts) -> Option<&str> {
+    if let Some(authority) = head.uri.authority() {
+        return Some(authority.as_str());
+    }
+    let mut hosts = head.headers.get_all(HOST).iter();
+    match (hosts.next(), hosts.next()) {
+        (Some(host), None) => host.to_str().ok(),
+        _ => None,
+    }
+}
+
+type Params = Vec<(&'static str, String)>;
+
+/// The route for a request, and what stands in its path's braces.
+fn find(head: &http::request::Parts, place: &Place) -> Result<(&'static Route, Params), Error> {
+    let at_apex = *place == Place::Apex;
+    let here = |route: &&Route| matches!(route.run, Run::Apex(_)) == at_apex;
+    let method = if head.method == Method::HEAD { "GET" } else { head.method.as_str() };
+    let mut others = Vec::new();
+    for route in ROUTES.iter().filter(here) {
+        let Some(params) = matched(route.path, head.uri.path()) else { continue };
+        if route.method == method {
+            return Ok((route, params));
+        }
+        others.push(route.method);
+    }
+    Err(if others.is_empty() { Error::NotFound } else { Error::MethodNotAllowed(others.join(", ")) })
+}
+
+/// What stands in the braces of a pattern, if the path matches it segment by segment.
+fn matched(pattern: &'static str, path: &str) -> Option<Params> {
+    let mut params = Vec::new();
+    let mut segments = path.split('/');
+    for wanted in pattern.split('/') {
+        let segment = segments.next()?;
+        match wanted.strip_prefix('{').and_then(|name| name.strip_suffix('}')) {
+            Some(name) if !segment.is_empty() => params.push((name, segment.to_owned())),
+            None if segment == wanted => {}
+            _ => return None,
+        }
+    }
+    segments.next().is_none().then_some(params)
+}
+
+/// One line for the operator: what was asked, what came of it, how long it took. No content, no query, no token.
+struct Log {
+    method: Method,
+    request_id: RequestId,
+    started_ms: u64,
+    company: Rc<Cell<Option<CompanyId>>>,
+}
+
+impl Log {
+    fn write(&self, platform: &dyn Platform, route: &str, outcome: Result<&http::Response<Body>, &Error>) {
+        let (status, level, error) = match outcome {
+            Ok(response) => (response.status(), Level::Info, None),
+            Err(error) => {
+                let facts = error.facts();
+                (facts.status, facts.level, error.for_log())
+            }
+        };
+        let line = serde_json::json!({
+            "level": level.as_str(),
+            "event": "request",
+            "request_id": self.request_id,
+            "company_id": self.company.get(),
+            "method": self.method.as_str(),
+            "route": route,
+            "status": status.as_u16(),
+            "ms": platform.now_ms().saturating_sub(self.started_ms),
+            "error": error,
+        });
+        platform.log(level, &line.to_string());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths() {
+        assert_eq!(matched("/v1/agents", "/v1/agents"), Some(vec![]));
+        assert_eq!(matched("/v1/agents/{id}", "/v1/agents/7"), Some(vec![("id", "7".into())]));
+        assert_eq!(matched("/v1/agents/{id}", "/v1/agents/"), None);
+        assert_eq!(matched("/v1/agents/{id}", "/v1/agents/7/x"), None);
+        assert_eq!(matched("/v1/agents", "/v1/agents/"), None);
+        assert_eq!(matched("/", "/"), Some(vec![]));
+    }
+
+    #[test]
+    fn no_two_routes_match_the_same_request() {
+        for (at, one) in ROUTES.iter().enumerate() {
+            for other in &ROUTES[at + 1..] {
+                let same_host = matches!(one.run, Run::Apex(_)) == matches!(other.run, Run::Apex(_));
+                let same = one.method == other.method && same_host && matched(one.path, other.path).is_some();
+                assert!(!same, "{} {} and {}", one.method, one.path, other.path);
+            }
+        }
+    }
+}

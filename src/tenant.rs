@@ -1,0 +1,140 @@
+//! [`TenantScope`]: the proof that a request acts for one company, and the only way to that company's data.
+//!
+//! Nothing outside this module can make a scope, and nothing at all can change the company of one.
+
+use std::rc::Rc;
+
+use base64ct::{Base64UrlUnpadded, Encoding};
+
+use crate::config::ConfigError;
+use crate::ids::{CompanyId, RequestId, SessionId, UserId};
+use crate::platform::{Level, Platform};
+use crate::routes::App;
+
+pub mod auth;
+pub mod postgres;
+pub mod redis;
+pub mod rows;
+pub mod sql;
+pub mod token;
+pub mod vault;
+
+pub use sql::TenantSql;
+
+/// One request acting for one company. Made by [`auth`] alone, from the host and the session.
+///
+/// It is not `Clone`, not `Deserialize`, and has no public constructor and no setter.
+pub struct TenantScope {
+    company: Company,
+    actor: Actor,
+    request_id: RequestId,
+    app: Rc<App>,
+    platform: Rc<dyn Platform>,
+}
+
+/// What an isolate knows of a company from its host.
+#[derive(Clone, Debug, serde::Deserialize)]
+pub struct Company {
+    #[serde(rename = "company_id")]
+    id: CompanyId,
+    slug: String,
+    name: String,
+    industry: String,
+}
+
+/// Who acts.
+#[derive(Clone, Copy, Debug)]
+enum Actor {
+    /// Somebody who is not signed in: a guest or a visitor.
+    Anyone,
+    /// A signed-in person; each batch first checks that membership and session still stand.
+    Member { user: UserId, session: SessionId, roles: &'static [&'static str] },
+}
+
+impl TenantScope {
+    /// The company this scope is of.
+    #[must_use]
+    pub fn company_id(&self) -> CompanyId {
+        self.company.id
+    }
+
+    /// The company's slug.
+    #[must_use]
+    pub fn slug(&self) -> &str {
+        &self.company.slug
+    }
+
+    /// The company's name.
+    #[must_use]
+    pub fn company_name(&self) -> &str {
+        &self.company.name
+    }
+
+    /// The industry template the company started from.
+    #[must_use]
+    pub fn industry(&self) -> &str {
+        &self.company.industry
+    }
+
+    /// The request this scope lives for.
+    #[must_use]
+    pub fn request_id(&self) -> RequestId {
+        self.request_id
+    }
+
+    /// The deployment: its settings, not its secrets.
+    #[must_use]
+    pub fn app(&self) -> &Rc<App> {
+        &self.app
+    }
+
+    /// The runtime.
+    #[must_use]
+    pub fn platform(&self) -> &dyn Platform {
+        &*self.platform
+    }
+
+    /// Tells the operator of something that is not an error of this request: an event's name and a fact about it.
+    pub fn log(&self, level: Level, event: &str, fact: &str) {
+        let line = serde_json::json!({
+            "level": level.as_str(),
+            "event": event,
+            "fact": fact,
+            "company_id": self.company.id,
+            "request_id": self.request_id,
+        });
+        self.platform.log(level, &line.to_string());
+    }
+}
+
+/// What is secret in the settings. Its fields are private to this module and its children.
+pub struct Secrets {
+    database: postgres::Endpoint,
+    redis: redis::Endpoint,
+    token_keys: token::KeyRing,
+    master_keys: vault::MasterKeys,
+}
+
+impl Secrets {
+    pub(crate) fn parse(get: &dyn Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
+        Ok(Self {
+            database: postgres::Endpoint::parse(get)?,
+            redis: redis::Endpoint::parse(get)?,
+            token_keys: token::KeyRing::parse(get)?,
+            master_keys: vault::MasterKeys::parse(get)?,
+        })
+    }
+}
+
+/// A setting that must be there.
+fn required(get: &dyn Fn(&str) -> Option<String>, name: &'static str) -> Result<String, ConfigError> {
+    get(name).ok_or(ConfigError(name, "is missing"))
+}
+
+/// 32 secret bytes, base64url without padding.
+fn secret_bytes(text: &str) -> Option<zeroize::Zeroizing<[u8; 32]>> {
+    let mut key = zeroize::Zeroizing::new([0; 32]);
+    let decoded = Base64UrlUnpadded::decode(text, key.as_mut()).ok()?;
+    (decoded.len() == 32).then_some(())?;
+    Some(key)
+}

@@ -1,0 +1,128 @@
+//! Redis for one company: scripts over keys that carry the company.
+//!
+//! It offers no KEYS, no SCAN and no pattern: there is no door through which one company's keys could be listed.
+//!
+//! The protocol is Upstash's REST (<https://upstash.com/docs/redis/features/restapi>), so that the same worker runs
+//! against Upstash and against `bulkhead gateway`.
+
+use bytes::Bytes;
+use http::header::{AUTHORIZATION, CONTENT_TYPE};
+use serde_json::Value;
+
+use super::{TenantScope, required};
+use crate::config::{ConfigError, REDIS_TIMEOUT_MS, REPLY_LIMIT};
+use crate::error::Error;
+use crate::ids::{ConversationId, VisitorId};
+use crate::platform::{Outbound, Platform};
+
+/// The name of a value of one company. The company stands in braces: a hash tag, so that all keys of a company are in
+/// one slot of a cluster and a script may touch several of them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TenantKey(String);
+
+impl TenantScope {
+    /// What was spent and is reserved on a day (UTC), and the limits of that day: a hash.
+    #[must_use]
+    pub fn key_daily_spend(&self, day: &str) -> TenantKey {
+        TenantKey(format!("daily_spend:{{{}}}:{day}", self.company.id))
+    }
+
+    /// How many turns a visitor began in a minute (Unix time / 60): a counter.
+    #[must_use]
+    pub fn key_visitor_turns(&self, visitor: VisitorId, minute: u64) -> TenantKey {
+        TenantKey(format!("visitor_turns:{{{}}}:{visitor}:{minute}", self.company.id))
+    }
+
+    /// What was said of late in a conversation: a list. Each value names company and visitor once more.
+    #[must_use]
+    pub fn key_memory(&self, conversation: ConversationId) -> TenantKey {
+        TenantKey(format!("memory:{{{}}}:{conversation}", self.company.id))
+    }
+
+    /// How often somebody tried to sign in with an e-mail address of late (by its hash): a counter.
+    #[must_use]
+    pub fn key_login_attempts(&self, email_hash: &str) -> TenantKey {
+        TenantKey(format!("login_attempts:{{{}}}:{email_hash}", self.company.id))
+    }
+
+    /// Runs a script over keys of this company, in one request.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] when Redis does not answer or refuses the script.
+    pub async fn redis_eval(
+        &self,
+        script: &'static str,
+        keys: &[TenantKey],
+        args: &[String],
+    ) -> Result<Value, Error> {
+        let endpoint = &self.app.config.secrets.redis;
+        let mut command = Vec::with_capacity(keys.len() + args.len() + 3);
+        let script = match endpoint.script_flags {
+            Some(ref flags) => format!("#!lua flags={flags}\n{script}"),
+            None => script.to_owned(),
+        };
+        command.extend(["EVAL".to_owned(), script, keys.len().to_string()]);
+        command.extend(keys.iter().map(|key| key.0.clone()));
+        command.extend_from_slice(args);
+        endpoint.send(&*self.platform, &command).await
+    }
+}
+
+/// Where Redis is reached over HTTP, and with which token.
+pub(super) struct Endpoint {
+    url: String,
+    authorization: http::HeaderValue,
+    /// Flags for the first line of scripts. Upstash's EVAL takes a global lock unless it says `allow-key-locking`, a
+    /// flag that plain Redis does not know.
+    script_flags: Option<String>,
+}
+
+impl Endpoint {
+    pub(super) fn parse(get: &dyn Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
+        let url = required(get, "UPSTASH_REDIS_REST_URL")?.trim_end_matches('/').to_owned();
+        let token = required(get, "UPSTASH_REDIS_REST_TOKEN")?;
+        let mut authorization = http::HeaderValue::from_str(&format!("Bearer {token}")).map_err(|_| {
+            ConfigError("UPSTASH_REDIS_REST_TOKEN", "has characters that no header can carry")
+        })?;
+        authorization.set_sensitive(true);
+        Ok(Self { url, authorization, script_flags: get("REDIS_SCRIPT_FLAGS") })
+    }
+
+    async fn send(&self, platform: &dyn Platform, command: &[String]) -> Result<Value, Error> {
+        let away = |why: String| Error::Unavailable("redis", why);
+        let body = serde_json::to_vec(command)
+            .map_err(|error| Error::Internal(format!("redis request: {error}")))?;
+        let request = http::Request::post(&self.url)
+            .header(CONTENT_TYPE, "application/json")
+            .header(AUTHORIZATION, &self.authorization)
+            .body(Bytes::from(body))
+            .map_err(|error| Error::Internal(format!("redis request: {error}")))?;
+        let timeout = REDIS_TIMEOUT_MS;
+        let response = platform
+            .send(Outbound { request, head_timeout_ms: timeout, idle_timeout_ms: timeout })
+            .await
+            .map_err(|error| away(error.to_string()))?;
+        let status = response.status();
+        let body =
+            response.into_body().collect(REPLY_LIMIT).await.map_err(|error| away(error.to_string()))?;
+        match serde_json::from_slice(&body) {
+            Ok(Reply { result: Some(result), error: None }) if status.is_success() => Ok(result),
+            Ok(Reply { result: None, error: None }) if status.is_success() => Ok(Value::Null),
+            Ok(Reply { error: Some(error), .. }) => Err(away(format!("{status}: {error}"))),
+            _ => Err(away(status.to_string())),
+        }
+    }
+}
+
+#[derive(serde::Deserialize)]
+struct Reply {
+    #[serde(default)]
+    result: Option<Value>,
+    #[serde(default)]
+    error: Option<String>,
+}
+
+/// Whether Redis answers at all.
+pub(super) async fn ping(platform: &dyn Platform, endpoint: &Endpoint) -> Result<(), Error> {
+    endpoint.send(platform, &["PING".to_owned()]).await.map(|_| ())
+}

@@ -1,0 +1,211 @@
+//! The vault: seals a company's provider keys, and opens one only for the company and the row it was sealed for.
+//!
+//! It never prints a key, never hands out a master key, and never says why a key did not open.
+//!
+//! Sealed form: version (1 byte) ‖ master key number (2, big endian) ‖ nonce (12) ‖ AES-256-GCM ciphertext and tag.
+//! The AES key is HKDF-SHA-256 (RFC 5869) of that master key for the company; the associated data names version,
+//! company, provider row, field and master key number, so that a sealed key moved anywhere else stays shut.
+
+use aes_gcm::aead::{Aead, KeyInit, Payload};
+use aes_gcm::{Aes256Gcm, Nonce};
+use hkdf::Hkdf;
+use sha2::Sha256;
+use zeroize::Zeroizing;
+
+use super::{TenantScope, required, secret_bytes};
+use crate::config::ConfigError;
+use crate::error::Error;
+use crate::ids::{CompanyId, ProviderId};
+
+/// A provider key as it is stored.
+#[derive(Clone, PartialEq, Eq)]
+pub struct SealedKey(Vec<u8>);
+
+/// A provider key in the clear: for one request, then gone. It has no `Debug` and no `Clone`.
+pub struct LlmKey(Zeroizing<String>);
+
+impl TenantScope {
+    /// Seals a provider key for this company and this row, under the newest master key.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] when the cipher fails, which it does not for keys of any sensible length.
+    pub fn key_seal(&self, provider: ProviderId, key: &str) -> Result<SealedKey, Error> {
+        let mut nonce = [0; NONCE];
+        self.platform.fill_random(&mut nonce);
+        let ring = &self.app.config.secrets.master_keys;
+        ring.seal(self.company.id, provider, key, nonce)
+            .ok_or_else(|| Error::Internal("vault: a key could not be sealed".into()))
+    }
+
+    /// Opens a provider key of this company. The row says whose it is, and that is checked before the vault is asked.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] when the row is another company's or the sealed key does not open; both are alarms.
+    pub fn key_open(
+        &self,
+        owner: CompanyId,
+        provider: ProviderId,
+        sealed: &SealedKey,
+    ) -> Result<LlmKey, Error> {
+        if owner != self.company.id {
+            return Err(Error::Internal("vault: a provider of another company reached this turn".into()));
+        }
+        let ring = &self.app.config.secrets.master_keys;
+        ring.open(self.company.id, provider, sealed)
+            .ok_or_else(|| Error::Internal("vault: a sealed key does not open".into()))
+    }
+}
+
+impl SealedKey {
+    /// The bytes to store.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl LlmKey {
+    /// The key itself, for the request that carries it.
+    pub(crate) fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl<'de> serde::Deserialize<'de> for SealedKey {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Bytes;
+        impl serde::de::Visitor<'_> for Bytes {
+            type Value = SealedKey;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("bytes")
+            }
+
+            fn visit_byte_buf<E>(self, bytes: Vec<u8>) -> Result<SealedKey, E> {
+                Ok(SealedKey(bytes))
+            }
+        }
+        deserializer.deserialize_byte_buf(Bytes)
+    }
+}
+
+const VERSION: u8 = 1;
+const NONCE: usize = 12;
+/// Version, master key number, nonce.
+const HEAD: usize = 1 + 2 + NONCE;
+
+/// The master keys, newest first (`MASTER_KEYS`, `number:key,number:key`): the first seals, all of them open.
+pub(super) struct MasterKeys(Vec<(u16, Zeroizing<[u8; 32]>)>);
+
+impl MasterKeys {
+    pub(super) fn parse(get: &dyn Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
+        let wrong = ConfigError("MASTER_KEYS", "is not a list of number:key, each key 32 bytes in base64url");
+        let keys = required(get, "MASTER_KEYS")?
+            .split(',')
+            .map(|pair| {
+                let (number, key) = pair.trim().split_once(':')?;
+                Some((number.parse().ok()?, secret_bytes(key)?))
+            })
+            .collect::<Option<_>>()
+            .ok_or(wrong)?;
+        Ok(Self(keys))
+    }
+
+    fn seal(
+        &self,
+        company: CompanyId,
+        provider: ProviderId,
+        key: &str,
+        nonce: [u8; NONCE],
+    ) -> Option<SealedKey> {
+        let (number, master) = self.0.first()?;
+        let aad = associated_data(company, provider, *number);
+        let payload = Payload { msg: key.as_bytes(), aad: aad.as_bytes() };
+        let sealed = cipher(master, company)?.encrypt(&Nonce::from(nonce), payload).ok()?;
+        let mut bytes = vec![VERSION];
+        bytes.extend_from_slice(&number.to_be_bytes());
+        bytes.extend_from_slice(&nonce);
+        bytes.extend_from_slice(&sealed);
+        Some(SealedKey(bytes))
+    }
+
+    fn open(&self, company: CompanyId, provider: ProviderId, sealed: &SealedKey) -> Option<LlmKey> {
+        let (head, message) = sealed.0.split_at_checked(HEAD)?;
+        let (&version, rest) = head.split_first()?;
+        let (number, nonce) = rest.split_first_chunk::<2>()?;
+        let nonce: [u8; NONCE] = nonce.try_into().ok()?;
+        let number = u16::from_be_bytes(*number);
+        if version != VERSION {
+            return None;
+        }
+        let (_, master) = self.0.iter().find(|(other, _)| *other == number)?;
+        let aad = associated_data(company, provider, number);
+        let payload = Payload { msg: message, aad: aad.as_bytes() };
+        let opened = cipher(master, company)?.decrypt(&Nonce::from(nonce), payload).ok()?;
+        Some(LlmKey(Zeroizing::new(String::from_utf8(opened).ok()?)))
+    }
+}
+
+/// The cipher of one company under one master key.
+fn cipher(master: &[u8; 32], company: CompanyId) -> Option<Aes256Gcm> {
+    let mut key = Zeroizing::new([0; 32]);
+    let info = format!("bulkhead/provider-key/{company}");
+    Hkdf::<Sha256>::new(None, master).expand(info.as_bytes(), key.as_mut()).ok()?;
+    Aes256Gcm::new_from_slice(key.as_ref()).ok()
+}
+
+fn associated_data(company: CompanyId, provider: ProviderId, number: u16) -> String {
+    format!("bulkhead/v{VERSION}/company/{company}/provider/{provider}/field/api_key/master/{number}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use base64ct::{Base64UrlUnpadded, Encoding};
+
+    fn ring(numbers: &[u8]) -> MasterKeys {
+        let pair = |n: &u8| format!("{n}:{}", Base64UrlUnpadded::encode_string(&[*n; 32]));
+        let text = numbers.iter().map(pair).collect::<Vec<_>>().join(",");
+        MasterKeys::parse(&|_| Some(text.clone())).unwrap()
+    }
+
+    fn company(n: u8) -> CompanyId {
+        format!("01890a5d-ac96-774b-bcce-b302099a80{n:02x}").parse().unwrap()
+    }
+
+    fn provider(n: u8) -> ProviderId {
+        format!("01890a5d-ac96-774b-bcce-b302099a81{n:02x}").parse().unwrap()
+    }
+
+    #[test]
+    fn a_key_opens_where_it_was_sealed_and_nowhere_else() {
+        let ring = ring(&[1]);
+        let sealed = ring.seal(company(1), provider(1), "a provider key", [9; 12]).unwrap();
+        assert_eq!(ring.open(company(1), provider(1), &sealed).unwrap().expose(), "a provider key");
+        assert!(ring.open(company(2), provider(1), &sealed).is_none(), "another company");
+        assert!(ring.open(company(1), provider(2), &sealed).is_none(), "another provider");
+        assert!(self::ring(&[2]).open(company(1), provider(1), &sealed).is_none(), "another master key");
+    }
+
+    #[test]
+    fn every_flipped_byte_keeps_it_shut() {
+        let ring = ring(&[1, 0]);
+        let sealed = ring.seal(company(1), provider(1), "a provider key", [9; 12]).unwrap();
+        for at in 0..sealed.0.len() {
+            let mut flipped = sealed.clone();
+            flipped.0[at] ^= 1;
+            assert!(ring.open(company(1), provider(1), &flipped).is_none(), "byte {at}");
+            assert!(ring.open(company(1), provider(1), &SealedKey(sealed.0[..at].to_vec())).is_none());
+        }
+    }
+
+    #[test]
+    fn master_keys_rotate() {
+        let sealed = ring(&[1]).seal(company(1), provider(1), "old", [9; 12]).unwrap();
+        let both = ring(&[2, 1]);
+        assert_eq!(both.open(company(1), provider(1), &sealed).unwrap().expose(), "old");
+        let fresh = both.seal(company(1), provider(1), "new", [8; 12]).unwrap();
+        assert!(ring(&[1]).open(company(1), provider(1), &fresh).is_none());
+        assert_eq!(ring(&[2]).open(company(1), provider(1), &fresh).unwrap().expose(), "new");
+    }
+}
