@@ -1,3 +1,4 @@
 //! What the tests stand on: the development stand as a child process, the model provider's double, clients.
 
+pub mod stand;
 pub mod upstream;

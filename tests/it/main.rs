@@ -1,3 +1,4 @@
 //! Integration tests over real parts, one file per module.
 
 mod llm;
+mod stand;
