@@ -124,6 +124,8 @@ async fn settings_of_one_request_are_not_the_next_ones() {
         assert_eq!(next_borrower(&[dirty], &probe).await.unwrap(), clean, "{name}");
     }
     assert_ne!(batch(&["select current_setting('statement_timeout')"]).await.row(0)[0], "0");
+    // Were a transaction not to begin, its statements could store nothing.
+    assert_eq!(batch(&["select current_setting('default_transaction_read_only')"]).await.row(0)[0], "on");
 }
 
 #[tokio::test]

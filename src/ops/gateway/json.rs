@@ -7,7 +7,8 @@ use futures_util::{TryStreamExt as _, pin_mut};
 use tokio_postgres::types::{FromSql, Type};
 use tokio_postgres::{Column, Row, RowStream};
 
-use super::pg_text::{Array, Malformed, Shape};
+use super::pg_array::Array;
+use super::pg_text::{Malformed, Shape};
 use super::refusal::Refusal;
 use super::statement;
 
