@@ -8,9 +8,14 @@
     reason = "a test that cannot go on says so and ends"
 )]
 
+mod bad_input;
+mod budget;
+mod chat;
 mod compile_fail;
 mod gateway;
+mod isolation;
 mod llm;
+mod people;
 mod schema;
 mod stand;
 mod statements;
