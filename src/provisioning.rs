@@ -192,11 +192,9 @@ const COPIES: &[TenantSql] = &[
     ),
     crate::sql!(
         "insert into knowledge_categories (company_id, category_id, slug, name, position)
-         select $1, gen_random_uuid(), c.slug, min(c.name), min(c.position)
+         select $1, gen_random_uuid(), c.slug, c.name, c.position
          from template_categories c
-         join templates t on t.slug = c.template
-         where t.slug = $2 or (t.kind = 'company' and $3 <> '')
-         group by c.slug"
+         where c.template = $2 and $3 <> ''"
     ),
     crate::sql!(
         "insert into knowledge_entries (company_id, entry_id, category_id, slug, question, answer, keywords, to_confirm,
@@ -212,9 +210,9 @@ const COPIES: &[TenantSql] = &[
         "insert into agents (company_id, agent_id, slug, name, role, greeting, instructions, tier, is_default, position)
          select $1, gen_random_uuid(), a.slug, a.name, a.role,
                 replace(coalesce(s.greeting, a.greeting), '{{company}}', $3),
-                replace(concat_ws(chr(10), a.instructions, s.instructions), '{{company}}', $3), a.tier, a.is_default, a.position
+                replace(concat_ws(chr(10) || chr(10), a.instructions, s.instructions), '{{company}}', $3), a.tier, a.is_default, a.position
          from template_agents a
-         join templates t on t.slug = a.template and t.kind = 'company'
+         join templates t on t.slug = a.template and (t.kind = 'company' or t.slug = $2)
          left join template_specialisations s on s.template = $2 and s.agent = a.slug"
     ),
     crate::sql!(
@@ -230,7 +228,7 @@ const COPIES: &[TenantSql] = &[
         "insert into site_pages (company_id, page_id, slug, title, body, position)
          select $1, gen_random_uuid(), p.slug, replace(p.title, '{{company}}', $3), replace(p.body, '{{company}}', $3), p.position
          from template_pages p
-         where p.template = $2"
+         join templates t on t.slug = p.template and (t.kind = 'company' or t.slug = $2)"
     ),
     crate::sql!(
         "insert into services (company_id, service_id, slug, name, description, price_from_cents, price_to_cents, unit,

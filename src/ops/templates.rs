@@ -3,9 +3,12 @@
 
 mod alike;
 mod check;
+mod findings;
 mod format;
 mod price;
 mod rows;
+#[cfg(test)]
+mod tests;
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -115,7 +118,7 @@ fn checked(sources: &[Source]) -> anyhow::Result<Vec<format::File>> {
         return Ok(files);
     }
     let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
-    anyhow::bail!("the templates have {} faults; nothing was loaded:\n{}", lines.len(), lines.join("\n"))
+    anyhow::bail!("the templates do not pass the check ({} found):\n{}", lines.len(), lines.join("\n"))
 }
 
 /// The files that were compiled into this binary.

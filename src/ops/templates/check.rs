@@ -1,12 +1,10 @@
 //! The rules that every template must keep, each broken one told with file, line and what to do. It changes nothing.
 
 use std::collections::BTreeSet;
-use std::fmt;
 use std::path::Path;
 
-use toml::Spanned;
-
 use super::alike::{TOO_ALIKE, alike, words_in_common};
+use super::findings::{Findings, Problem, is_slug, words};
 use super::format::File;
 use super::price::{Price, hours};
 use super::{Kind, Source};
@@ -41,23 +39,6 @@ pub fn check(sources: &[Source]) -> (Vec<File>, Vec<Problem>) {
     (files, problems)
 }
 
-/// A broken rule.
-#[derive(Debug)]
-pub struct Problem {
-    path: String,
-    line: Option<usize>,
-    text: String,
-}
-
-impl fmt::Display for Problem {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.line {
-            Some(line) => write!(f, "{}:{line}: {}", self.path, self.text),
-            None => write!(f, "{}: {}", self.path, self.text),
-        }
-    }
-}
-
 /// What the company templates give to every industry.
 struct Shared<'a> {
     categories: BTreeSet<&'a str>,
@@ -75,70 +56,6 @@ impl<'a> Shared<'a> {
                 .collect(),
             agents: company().flat_map(|it| &it.agents).map(|row| row.as_ref().slug.as_str()).collect(),
             pages: company().flat_map(|it| &it.pages).map(|row| row.as_ref().slug.as_str()).collect(),
-        }
-    }
-}
-
-struct Findings<'a> {
-    file: &'a File,
-    problems: &'a mut Vec<Problem>,
-}
-
-impl Findings<'_> {
-    fn whole(&mut self, text: String) {
-        self.problems.push(Problem { path: self.file.path.clone(), line: None, text });
-    }
-
-    fn at<T>(&mut self, place: &Spanned<T>, text: String) {
-        let line = Some(self.file.line(place));
-        self.problems.push(Problem { path: self.file.path.clone(), line, text });
-    }
-
-    fn at_least(&mut self, what: &str, count: usize, wanted: usize) {
-        if count < wanted {
-            self.whole(format!("has {count} {what}; add {} more", wanted - count));
-        }
-    }
-
-    /// `what` names the text; the bounds are in words.
-    fn words<T>(&mut self, place: &Spanned<T>, what: &str, text: &str, least: usize, most: usize) {
-        let count = words(text);
-        if count < least || count > most {
-            self.at(place, format!("{what} has {count} words; write {least} to {most}"));
-        }
-    }
-
-    fn slugs<'s, T: 's>(&mut self, what: &str, rows: &'s [Spanned<T>], slug: fn(&'s T) -> &'s str) {
-        let mut seen = BTreeSet::new();
-        for row in rows {
-            let slug = slug(row.as_ref());
-            if !is_slug(slug) {
-                self.at(row, format!("{what} `{slug}`: write a slug of 2 to 60 lower-case letters, digits and single dashes"));
-            }
-            if !seen.insert(slug) {
-                self.at(row, format!("{what} `{slug}` is there twice; rename one"));
-            }
-        }
-    }
-
-    fn question<T>(&mut self, place: &Spanned<T>, what: &str, question: &str) {
-        if !question.ends_with('?') || !(10..=160).contains(&question.chars().count()) {
-            self.at(
-                place,
-                format!("{what}: `{question}` should be a question of 10 to 160 characters that ends in ?"),
-            );
-        }
-    }
-
-    fn synonyms<T>(&mut self, place: &Spanned<T>, what: &str, text: &str, least: usize) {
-        let phrases: Vec<&str> = text.split(',').map(str::trim).collect();
-        if phrases.len() < least || phrases.iter().any(|phrase| phrase.is_empty()) {
-            self.at(
-                place,
-                format!(
-                    "{what}: give at least {least} words or phrases that customers use, separated by commas"
-                ),
-            );
         }
     }
 }
@@ -468,15 +385,4 @@ fn copies(files: &[File], problems: &mut Vec<Problem>) {
             ),
         });
     }
-}
-
-fn words(text: &str) -> usize {
-    text.split_whitespace().filter(|word| word.chars().any(char::is_alphanumeric)).count()
-}
-
-fn is_slug(text: &str) -> bool {
-    (2..=60).contains(&text.len())
-        && text.split('-').all(|part| {
-            !part.is_empty() && part.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
-        })
 }

@@ -1,0 +1,174 @@
+//! A company of a test's own, and the people who use it: signs up, mints tokens, asks, reads event streams.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on says so and ends")]
+
+use futures_util::StreamExt;
+use http::Method;
+use serde_json::{Value, json};
+
+use crate::stand::Stand;
+
+/// The password of every owner here.
+pub const PASSWORD: &str = "correct horse battery";
+
+/// A company, made for one test.
+pub struct Company {
+    /// Where it lives.
+    pub stand: &'static Stand,
+    /// Its slug.
+    pub slug: String,
+    /// Its id.
+    pub id: String,
+    /// Its owner's access token.
+    pub owner: String,
+    /// Its owner's refresh token.
+    pub refresh: String,
+}
+
+/// A visitor of a company.
+pub struct Visitor<'company> {
+    company: &'company Company,
+    /// The visitor's token.
+    pub token: String,
+}
+
+/// One event of an answer's stream.
+#[derive(Clone, Debug)]
+pub struct Event {
+    /// start, delta, citations, done or error.
+    pub name: String,
+    /// Its data.
+    pub data: Value,
+}
+
+impl Company {
+    /// Signs a new company up, under a slug that begins with the industry.
+    pub async fn new(stand: &'static Stand, industry: &str) -> Self {
+        let slug = format!("{industry}-{}", &uuid::Uuid::new_v4().simple().to_string()[..12]);
+        let email = format!("owner@{slug}.example");
+        let made = stand
+            .http("localhost", Method::POST, "/v1/signup")
+            .json(&json!({
+                "company": format!("Company {slug}"), "slug": slug, "industry": industry,
+                "name": "Olive Owner", "email": email, "password": PASSWORD,
+            }))
+            .send()
+            .await
+            .unwrap();
+        let status = made.status();
+        let made: Value = made.json().await.unwrap();
+        assert_eq!(status, 201, "{made}");
+        let id = made["company"]["company_id"].as_str().unwrap().to_owned();
+        let mut company = Self { stand, slug, id, owner: String::new(), refresh: String::new() };
+        let (status, tokens) = company.call("", Method::POST, "/v1/login", Some(json!({ "email": email, "password": PASSWORD }))).await;
+        assert_eq!(status, 200, "{tokens}");
+        company.owner = tokens["access_token"].as_str().unwrap().to_owned();
+        company.refresh = tokens["refresh_token"].as_str().unwrap().to_owned();
+        company
+    }
+
+    /// Its host name, without port.
+    #[must_use]
+    pub fn host(&self) -> String {
+        format!("{}.localhost", self.slug)
+    }
+
+    /// A request on this company's host, with a token unless it is empty.
+    pub fn request(&self, token: &str, method: Method, path: &str) -> reqwest::RequestBuilder {
+        let request = self.stand.http(&self.host(), method, path);
+        if token.is_empty() { request } else { request.bearer_auth(token) }
+    }
+
+    /// Status and JSON of a request on this company's host; null where there is no body.
+    pub async fn call(&self, token: &str, method: Method, path: &str, body: Option<Value>) -> (u16, Value) {
+        let request = self.request(token, method, path);
+        let request = match body {
+            Some(body) => request.json(&body),
+            None => request,
+        };
+        let response = request.send().await.unwrap();
+        let status = response.status().as_u16();
+        let bytes = response.bytes().await.unwrap();
+        let value = if bytes.is_empty() { Value::Null } else { serde_json::from_slice(&bytes).unwrap() };
+        (status, value)
+    }
+
+    /// As the owner; the status must be that one.
+    pub async fn owner(&self, method: Method, path: &str, body: Option<Value>, expected: u16) -> Value {
+        let (status, value) = self.call(&self.owner, method, path, body).await;
+        assert_eq!(status, expected, "{path}: {value}");
+        value
+    }
+
+    /// Adds a provider with this key; gives its id.
+    pub async fn provider(&self, kind: &str, key: &str) -> String {
+        let body = json!({ "kind": kind, "name": "Test", "api_key": key });
+        let made = self.owner(Method::POST, "/v1/providers", Some(body), 201).await;
+        made["provider_id"].as_str().unwrap().to_owned()
+    }
+
+    /// A new visitor.
+    pub async fn visitor(&self) -> Visitor<'_> {
+        let (status, made) = self.call("", Method::POST, "/v1/visitor", None).await;
+        assert_eq!(status, 201, "{made}");
+        Visitor { company: self, token: made["token"].as_str().unwrap().to_owned() }
+    }
+
+    /// Reads rows as the schema's owner, past every wall; `$1::text::uuid` is this company.
+    pub async fn rows(&self, sql: &str) -> Vec<tokio_postgres::Row> {
+        let connected = tokio_postgres::connect(&self.stand.owner_database_url, tokio_postgres::NoTls).await;
+        let (client, connection) = connected.unwrap();
+        tokio::spawn(connection);
+        client.query(sql, &[&self.id]).await.unwrap()
+    }
+}
+
+impl Visitor<'_> {
+    /// Asks, in a new conversation, and reads the whole answer.
+    pub async fn ask(&self, message: &str) -> Vec<Event> {
+        self.send(json!({ "message": message })).await
+    }
+
+    /// Sends this body to `/v1/chat`, which must answer with a stream, and reads all of it.
+    pub async fn send(&self, body: Value) -> Vec<Event> {
+        let response = self.company.request(&self.token, Method::POST, "/v1/chat").json(&body).send().await.unwrap();
+        let status = response.status();
+        if status != 200 {
+            panic!("{status}: {}", response.text().await.unwrap());
+        }
+        let mut chunks = response.bytes_stream();
+        let mut decoder = bulkhead::sse::Decoder::new(1 << 20);
+        let mut events = Vec::new();
+        while let Some(chunk) = chunks.next().await {
+            read_events(&mut decoder, &chunk.unwrap(), &mut events);
+        }
+        events
+    }
+
+    /// Status and JSON of `/v1/chat` where it refuses.
+    pub async fn refused(&self, body: Value) -> (u16, Value) {
+        self.company.call(&self.token, Method::POST, "/v1/chat", Some(body)).await
+    }
+}
+
+/// Adds the events in a chunk of a stream.
+pub fn read_events(decoder: &mut bulkhead::sse::Decoder, mut chunk: &[u8], events: &mut Vec<Event>) {
+    while let Some(event) = decoder.decode(&mut chunk).unwrap() {
+        events.push(Event { name: event.name.to_owned(), data: serde_json::from_str(event.data).unwrap() });
+    }
+}
+
+/// The text of an answer.
+#[must_use]
+pub fn text(events: &[Event]) -> String {
+    events.iter().filter(|event| event.name == "delta").filter_map(|event| event.data["text"].as_str()).collect()
+}
+
+/// The data of the first event of a name.
+#[must_use]
+pub fn event<'events>(events: &'events [Event], name: &str) -> &'events Value {
+    match events.iter().find(|event| event.name == name) {
+        Some(event) => &event.data,
+        None => panic!("no {name} event in {events:?}"),
+    }
+}

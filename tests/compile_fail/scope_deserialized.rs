@@ -1,0 +1,6 @@
+//@ error: the trait bound `TenantScope: Deserialize<'_>` is not satisfied
+use bulkhead::tenant::TenantScope;
+
+pub fn parse(text: &str) -> Option<TenantScope> {
+    serde_json::from_str(text).ok()
+}

@@ -1,0 +1,150 @@
+//! The core at native speed: a `Platform` over tokio that records what the core sends and logs, and breaks it on demand.
+//!
+//! It never changes a request or an answer, unless a test asked for a fault.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use bulkhead::platform::{Body, BodyError, Level, Outbound, Platform, SendError};
+use bytes::Bytes;
+use futures_util::StreamExt;
+use futures_util::future::LocalBoxFuture;
+
+/// A platform for one test; give [`Native::platform`] to the core.
+#[derive(Clone, Default)]
+pub struct Native(Rc<Inner>);
+
+#[derive(Default)]
+struct Inner {
+    client: reqwest::Client,
+    sent: RefCell<Vec<Sent>>,
+    lines: RefCell<Vec<String>>,
+    faults: RefCell<Vec<(String, Fault)>>,
+    ahead_ms: Cell<i64>,
+}
+
+/// One request that the core sent.
+#[derive(Clone, Debug)]
+pub struct Sent {
+    /// Where to.
+    pub url: String,
+    /// Its whole body.
+    pub body: Bytes,
+    /// Whether its answer's head had come when the next request was sent.
+    pub answered: Rc<Cell<bool>>,
+    /// How many requests before it had been answered when it was sent.
+    pub answered_before: usize,
+}
+
+/// What is done to requests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// They are not sent: no connection.
+    Down,
+    /// They take effect, but their answer is lost.
+    AnswerLost,
+}
+
+impl Native {
+    /// As the core takes it.
+    #[must_use]
+    pub fn platform(&self) -> Rc<dyn Platform> {
+        Rc::new(self.clone())
+    }
+
+    /// From now on, requests whose URL contains the text meet this fault.
+    pub fn break_requests(&self, url_contains: &str, fault: Fault) {
+        self.0.faults.borrow_mut().push((url_contains.to_owned(), fault));
+    }
+
+    /// Ends all faults.
+    pub fn mend(&self) {
+        self.0.faults.borrow_mut().clear();
+    }
+
+    /// Moves the core's clock.
+    pub fn set_ahead_ms(&self, ms: i64) {
+        self.0.ahead_ms.set(ms);
+    }
+
+    /// What was sent since the last call.
+    #[must_use]
+    pub fn take_sent(&self) -> Vec<Sent> {
+        self.0.sent.take()
+    }
+
+    /// What was logged since the last call.
+    #[must_use]
+    pub fn take_lines(&self) -> Vec<String> {
+        self.0.lines.take()
+    }
+}
+
+impl Platform for Native {
+    fn send(&self, outbound: Outbound) -> LocalBoxFuture<'static, Result<http::Response<Body>, SendError>> {
+        let inner = Rc::clone(&self.0);
+        let (parts, body) = outbound.request.into_parts();
+        let url = parts.uri.to_string();
+        let answered = Rc::new(Cell::new(false));
+        let answered_before = inner.sent.borrow().iter().filter(|sent| sent.answered.get()).count();
+        inner.sent.borrow_mut().push(Sent {
+            url: url.clone(),
+            body: body.clone(),
+            answered: Rc::clone(&answered),
+            answered_before,
+        });
+        let fault = inner.faults.borrow().iter().find(|(part, _)| url.contains(part)).map(|(_, fault)| *fault);
+        Box::pin(async move {
+            if fault == Some(Fault::Down) {
+                return Err(SendError::Unreachable);
+            }
+            let request = inner.client.request(parts.method, url).headers(parts.headers).body(body);
+            let head = Duration::from_millis(outbound.head_timeout_ms.into());
+            let response = tokio::time::timeout(head, request.send()).await;
+            let response = response.map_err(|_| SendError::TimedOut)?.map_err(|_| SendError::Unreachable)?;
+            answered.set(true);
+            if fault == Some(Fault::AnswerLost) {
+                return Err(SendError::TimedOut);
+            }
+            let (status, headers) = (response.status(), response.headers().clone());
+            let stream = response.bytes_stream().map(|chunk| chunk.map_err(|_| BodyError::Broken));
+            let mut answer = http::Response::new(Body::Stream(stream.boxed_local()));
+            *answer.status_mut() = status;
+            *answer.headers_mut() = headers;
+            Ok(answer)
+        })
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "a native platform is where the time comes from")]
+    fn now_ms(&self) -> u64 {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        u64::try_from(now.as_millis()).unwrap_or_default().saturating_add_signed(self.0.ahead_ms.get())
+    }
+
+    fn fill_random(&self, bytes: &mut [u8]) {
+        for chunk in bytes.chunks_mut(16) {
+            let random = uuid::Uuid::new_v4();
+            let (part, _) = random.as_bytes().split_at(chunk.len());
+            chunk.copy_from_slice(part);
+        }
+    }
+
+    fn spawn(&self, work: LocalBoxFuture<'static, ()>) {
+        tokio::task::spawn_local(work);
+    }
+
+    fn log(&self, _: Level, line: &str) {
+        self.0.lines.borrow_mut().push(line.to_owned());
+    }
+}
+
+/// Runs a test whose core lives in this thread.
+///
+/// # Panics
+/// When no runtime can be made.
+#[expect(clippy::expect_used, reason = "without a runtime there is no test")]
+pub fn run<T>(test: impl Future<Output = T>) -> T {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    tokio::task::LocalSet::new().block_on(&runtime, test)
+}
