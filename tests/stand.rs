@@ -147,9 +147,12 @@ fn client() -> reqwest::Client {
         .unwrap()
 }
 
-/// The native tool: where `BULKHEAD_BIN` says, or beside this test binary.
+/// Path of the native tool: where `BULKHEAD_BIN` says, or beside this test binary.
+///
+/// # Panics
+/// When it is not built.
 #[expect(clippy::disallowed_methods, reason = "tests are a native program")]
-fn tool() -> PathBuf {
+pub fn tool() -> PathBuf {
     let tool = match std::env::var("BULKHEAD_BIN") {
         Ok(path) => PathBuf::from(path),
         // target/debug/deps/it-… → target/debug/bulkhead
