@@ -21,6 +21,7 @@ mod batch;
 mod json;
 mod metrics;
 mod param;
+mod pg_array;
 mod pg_number;
 mod pg_text;
 mod pg_time;

@@ -1,4 +1,21 @@
 //! Integration tests over real parts, one file per module.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that cannot go on says so and ends"
+)]
+
+mod bad_input;
+mod budget;
+mod chat;
+mod compile_fail;
+mod gateway;
+mod isolation;
 mod llm;
+mod people;
+mod schema;
 mod stand;
+mod statements;

@@ -56,7 +56,8 @@ impl<'a> Batch<'a> {
         let queries = written.into_iter().map(|written| {
             if let Some(command) = statement::refused(&written.query) {
                 let message = format!(
-                    "{command} is not accepted: each request is one transaction, which the gateway begins and ends."
+                    "{command} is not accepted: a request is one transaction of plain statements, which the gateway \
+                     begins and ends."
                 );
                 return Err(Refusal::bad_request("0A000", &message));
             }

@@ -4,10 +4,11 @@
 use std::io::Write as _;
 
 use futures_util::{TryStreamExt as _, pin_mut};
-use tokio_postgres::types::{FromSql, Type};
+use tokio_postgres::types::{FromSql, Kind, Type};
 use tokio_postgres::{Column, Row, RowStream};
 
-use super::pg_text::{Array, Malformed, Shape};
+use super::pg_array::Array;
+use super::pg_text::{Malformed, Shape};
 use super::refusal::Refusal;
 use super::statement;
 
@@ -116,6 +117,7 @@ fn type_size(ty: &Type) -> i16 {
         Type::TIMETZ => 12,
         Type::UUID | Type::INTERVAL => 16,
         Type::NAME => 64,
+        _ if matches!(ty.kind(), Kind::Enum(_)) => 4,
         _ => -1,
     }
 }

@@ -10,8 +10,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 
 use tokio_postgres::types::{Kind, Type};
 
-use super::param::write_quoted;
-use super::{pg_number, pg_time};
+use super::{pg_array, pg_number, pg_time};
 
 /// How a column's values are laid out on the wire.
 #[derive(Clone, Debug, PartialEq)]
@@ -163,15 +162,15 @@ impl Shape {
             Self::Inet => write_inet(&mut bytes, out)?,
             Self::Mac => write_hex(bytes.rest(), ":", out),
             Self::Bits => write_bits(&mut bytes, out)?,
-            Self::Vector(element) => write_vector(element, &mut bytes, out)?,
-            Self::Array(element) => write_array(element, &mut bytes, out)?,
+            Self::Vector(element) => pg_array::write_vector(element, bytes.rest(), out)?,
+            Self::Array(element) => pg_array::write_array(element, bytes.rest(), out)?,
         }
         if bytes.0.is_empty() { Ok(()) } else { Err(Malformed) }
     }
 }
 
 /// Bytes that are taken from the front.
-pub struct Reader<'a>(&'a [u8]);
+pub struct Reader<'a>(pub &'a [u8]);
 
 impl<'a> Reader<'a> {
     /// The next `N` bytes.
@@ -206,42 +205,11 @@ impl<'a> Reader<'a> {
         std::str::from_utf8(self.rest()).map_err(|_| Malformed)
     }
 
-    fn take(&mut self, length: usize) -> Result<&'a [u8], Malformed> {
+    /// The next `length` bytes.
+    pub fn take(&mut self, length: usize) -> Result<&'a [u8], Malformed> {
         let (head, rest) = self.0.split_at_checked(length).ok_or(Malformed)?;
         self.0 = rest;
         Ok(head)
-    }
-}
-
-/// An array's frame, read; its elements follow one by one.
-pub struct Array<'a> {
-    /// Length and lower bound of each dimension; none for an empty array.
-    pub dimensions: Vec<(usize, i32)>,
-    bytes: Reader<'a>,
-}
-
-impl<'a> Array<'a> {
-    /// Reads the frame of `array_send`.
-    pub fn open(raw: &'a [u8]) -> Result<Self, Malformed> {
-        let mut bytes = Reader(raw);
-        let count = bytes.i32()?;
-        let (_has_null, _element_oid) = (bytes.i32()?, bytes.i32()?);
-        // Postgres's own limit on dimensions is six.
-        if !(0..=6).contains(&count) {
-            return Err(Malformed);
-        }
-        let dimensions = (0..count)
-            .map(|_| Ok((usize::try_from(bytes.i32()?).map_err(|_| Malformed)?, bytes.i32()?)))
-            .collect::<Result<_, _>>()?;
-        Ok(Self { dimensions, bytes })
-    }
-
-    /// The next element, none when it is NULL.
-    pub fn element(&mut self) -> Result<Option<&'a [u8]>, Malformed> {
-        match self.bytes.i32()? {
-            -1 => Ok(None),
-            length => self.bytes.take(usize::try_from(length).map_err(|_| Malformed)?).map(Some),
-        }
     }
 }
 
@@ -295,70 +263,6 @@ fn write_bits(bytes: &mut Reader<'_>, out: &mut String) -> Result<(), Malformed>
     Ok(())
 }
 
-fn write_vector(element: &Shape, bytes: &mut Reader<'_>, out: &mut String) -> Result<(), Malformed> {
-    let mut array = Array::open(bytes.rest())?;
-    let count = array.dimensions.first().map_or(0, |&(length, _)| length);
-    for place in 0..count {
-        if place > 0 {
-            out.push(' ');
-        }
-        element.write_text(array.element()?.ok_or(Malformed)?, out)?;
-    }
-    Ok(())
-}
-
-/// `array_out`.
-fn write_array(element: &Shape, bytes: &mut Reader<'_>, out: &mut String) -> Result<(), Malformed> {
-    let mut array = Array::open(bytes.rest())?;
-    let dimensions = std::mem::take(&mut array.dimensions);
-    if dimensions.is_empty() {
-        out.push_str("{}");
-        return Ok(());
-    }
-    if dimensions.iter().any(|&(_, lower)| lower != 1) {
-        for &(length, lower) in &dimensions {
-            display(format_args!("[{lower}:{}]", i64::from(lower) + length as i64 - 1), out);
-        }
-        out.push('=');
-    }
-    write_dimension(element, &dimensions, &mut array, out, &mut String::new())
-}
-
-fn write_dimension(
-    element: &Shape,
-    dimensions: &[(usize, i32)],
-    array: &mut Array<'_>,
-    out: &mut String,
-    scratch: &mut String,
-) -> Result<(), Malformed> {
-    let Some((&(length, _), inner)) = dimensions.split_first() else { return Err(Malformed) };
-    out.push('{');
-    for place in 0..length {
-        if place > 0 {
-            out.push(',');
-        }
-        if !inner.is_empty() {
-            write_dimension(element, inner, array, out, scratch)?;
-            continue;
-        }
-        let Some(raw) = array.element()? else {
-            out.push_str("NULL");
-            continue;
-        };
-        scratch.clear();
-        element.write_text(raw, scratch)?;
-        if needs_quotes(scratch) { write_quoted(scratch, out) } else { out.push_str(scratch) }
-    }
-    out.push('}');
-    Ok(())
-}
-
-fn needs_quotes(text: &str) -> bool {
-    text.is_empty()
-        || text.eq_ignore_ascii_case("null")
-        || text.contains(['"', '\\', '{', '}', ',', ' ', '\t', '\n', '\r', '\x0b', '\x0c'])
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -379,20 +283,6 @@ mod tests {
         check(Shape::Inet, &[2, 8, 1, 4, 10, 0, 0, 0], "10.0.0.0/8");
         check(Shape::Bits, &[0, 0, 0, 3, 0b1010_0000], "101");
         check(Shape::Versioned { json: true }, b"\x01{}", "{}");
-    }
-
-    #[test]
-    fn arrays_quote_what_postgres_quotes() {
-        let mut raw = Vec::new();
-        for word in [1_i32, 1, 25, 4, 0] {
-            raw.extend(word.to_be_bytes());
-        }
-        for element in [Some("a b"), None, Some("NULL"), Some("x")] {
-            raw.extend(element.map_or(-1, |text| text.len() as i32).to_be_bytes());
-            raw.extend(element.unwrap_or_default().as_bytes());
-        }
-        check(Shape::Array(Box::new(Shape::Text)), &raw, "[0:3]={\"a b\",NULL,\"NULL\",x}");
-        check(Shape::Array(Box::new(Shape::Text)), &[0; 12], "{}");
     }
 
     #[test]

@@ -37,7 +37,7 @@ impl Refusal {
         Self::bad_request("28P01", "password authentication failed")
     }
 
-    /// Postgres's own error, member for member.
+    /// Postgres's own error, member for member: 400, or 503 when the server is going away.
     pub fn from_postgres(error: &DbError) -> Self {
         let (position, internal_position, internal_query) = match error.position() {
             Some(ErrorPosition::Original(position)) => (Some(position.to_string()), None, None),
@@ -65,7 +65,11 @@ impl Refusal {
             "line": error.line().map(|line| line.to_string()),
             "routine": error.routine(),
         });
-        Self { status: StatusCode::BAD_REQUEST, code: error.code().code().to_owned(), body }
+        let code = error.code().code().to_owned();
+        // Class 57P is the server going away, which is no fault of the statement.
+        let is_leaving = code.starts_with("57P");
+        let status = if is_leaving { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::BAD_REQUEST };
+        Self { status, code, body }
     }
 }
 
