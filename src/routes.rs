@@ -35,6 +35,9 @@ pub static ROUTES: &[Route] = &[
     apex("POST", "/v1/signup", "Make a company", |call| Box::pin(provisioning::signup(call))),
     apex("GET", "/", "The platform's page, with signing up", |call| Box::pin(site::landing(call))),
     apex("GET", "/assets/site.css", "Its style", |_| Box::pin(assets::file(&assets::SITE_CSS))),
+    apex("GET", "/assets/chat.css", "The chat's style, for an example", |_| {
+        Box::pin(assets::file(&assets::CHAT_CSS))
+    }),
     apex("GET", "/assets/signup.js", "Its script", |_| Box::pin(assets::file(&assets::SIGNUP_JS))),
     apex("GET", "/assets/icon.svg", "Its icon", |_| Box::pin(assets::file(&assets::PLATFORM_ICON))),
     // A company's site.

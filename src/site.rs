@@ -223,7 +223,7 @@ fn dollars(cents: u32) -> String {
 /// One stretch of opening hours, in minutes from midnight.
 #[derive(Deserialize)]
 struct Hours {
-    weekday: u8,
+    weekday: u32,
     opens: u32,
     closes: u32,
 }

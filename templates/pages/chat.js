@@ -146,7 +146,8 @@ function offer() {
       button.disabled = false;
     }
   };
-  scroll();
+  // What led to it stays in sight above it.
+  messages.scrollTop = item.previousElementSibling.offsetTop - messages.offsetTop - 16;
   return lead;
 }
 

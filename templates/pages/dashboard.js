@@ -66,7 +66,14 @@ const button = (textContent, onclick, kind = "quiet") =>
   make("button", { type: "button", textContent, className: `button ${kind}`, onclick: guarded(onclick) });
 const tags = (list) => make("div", { className: "tags" }, ...list.map((tag) => text("span", tag, "tag")));
 const none = (sentence) => make("li", {}, text("p", sentence));
-const say = (sentence) => (byId("status").textContent = sentence);
+let told = 0;
+
+// Says for a moment that something was done.
+function say(sentence) {
+  byId("status").textContent = sentence;
+  clearTimeout(told);
+  told = setTimeout(() => (byId("status").textContent = ""), 5_000);
+}
 
 function fail(problem, sentence) {
   problem.textContent = sentence;
