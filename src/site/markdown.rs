@@ -110,7 +110,7 @@ fn kind(line: &str) -> (Kind, &str) {
 /// Text cut at `**`; a mark that is never closed is text.
 fn spans(text: &str) -> Vec<Span> {
     let parts: Vec<&str> = text.split("**").collect();
-    if parts.len() % 2 == 0 {
+    if parts.len().is_multiple_of(2) {
         return vec![Span { text: text.to_owned(), strong: false }];
     }
     let span = |(at, part): (usize, &&str)| Span { text: (*part).to_owned(), strong: at % 2 == 1 };

@@ -123,14 +123,17 @@ const views = { overview, knowledge, agents, providers, budget, leads };
 
 const open = guarded(async () => {
   const name = location.hash.slice(1) in views ? location.hash.slice(1) : "overview";
-  for (const section of document.querySelectorAll("[data-view]")) section.hidden = section.dataset.view !== name;
+  const view = document.querySelector(`[data-view=${name}]`);
+  for (const section of document.querySelectorAll("[data-view]")) section.hidden = section !== view;
   for (const tab of byId("tabs").children) {
     if (tab.hash === `#${name}`) {
       tab.ariaCurrent = "page";
       byId("tabs").scrollLeft = tab.offsetLeft - 80;
     } else tab.ariaCurrent = null;
   }
-  await views[name]();
+  // What comes in late must not overwrite what somebody has begun to type.
+  view.inert = true;
+  await views[name]().finally(() => (view.inert = false));
 });
 
 async function overview() {

@@ -86,6 +86,5 @@ export async function signIn(page, { email, password }) {
 /** Opens a view of the dashboard. */
 export async function tab(page, name) {
   await page.getByRole("navigation", { name: "Dashboard" }).getByRole("link", { name }).click();
-  await page.locator("#view section:not([hidden]) h1", { hasText: name }).waitFor();
-  await page.waitForLoadState("networkidle");
+  await page.locator("#view section:not([hidden], [inert]) h1", { hasText: name }).waitFor();
 }
