@@ -2,7 +2,7 @@
 //!
 //! It never shows an agent a category outside its scope; no scope means nothing but the platform's own entries.
 //!
-//! The layers: contexts of the company ([`crate::agents::CONTEXT_LIST`]), its entries, the platform's (master) entries
+//! The layers: contexts of the company (`gpt_contexts`), its entries, the platform's (master) entries
 //! for its industry, and the agent's scope, which narrows the second.
 
 use http::{Response, StatusCode};
@@ -155,6 +155,7 @@ pub async fn change(member: Member, call: Call) -> Result<Response<Body>, Error>
     let id = call.id::<EntryId>()?;
     let new = call.json::<EntryChange>().await?;
     check_texts(&[("question", new.question.as_ref(), 500), ("answer", new.answer.as_ref(), 8_000)])?;
+    check_keywords(new.keywords.as_ref())?;
     let mut batch = member.scope.batch();
     let changed =
         batch.run(ENTRY_CHANGE, params![id, new.question, new.answer, new.keywords, new.to_confirm]);
@@ -179,7 +180,7 @@ pub async fn remove(member: Member, call: Call) -> Result<Response<Body>, Error>
     Ok(no_content())
 }
 
-/// That each text given has between one and so many characters, and no NUL, which Postgres cannot keep.
+/// That each text given has between one and so many characters.
 pub(crate) fn check_texts(texts: &[(&str, Option<&String>, usize)]) -> Result<(), Error> {
     for (name, text, limit) in texts {
         let Some(text) = text else { continue };
@@ -191,11 +192,13 @@ pub(crate) fn check_texts(texts: &[(&str, Option<&String>, usize)]) -> Result<()
                 "The {name} is longer than {limit} characters. Make it shorter."
             )));
         }
-        if text.contains('\0') {
-            return Err(Error::Invalid(format!("The {name} has a NUL character in it. Leave it out.")));
-        }
     }
     Ok(())
+}
+
+/// Keywords may be empty: then only question and answer are searched.
+fn check_keywords(keywords: Option<&String>) -> Result<(), Error> {
+    check_texts(&[("keywords", keywords.filter(|keywords| !keywords.is_empty()), 2_000)])
 }
 
 fn no_category(slug: &str) -> Error {

@@ -1,7 +1,5 @@
 //! A company of a test's own, and the people who use it: signs up, mints tokens, asks, reads event streams.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on says so and ends")]
-
 use futures_util::StreamExt;
 use http::Method;
 use serde_json::{Value, json};
@@ -60,7 +58,9 @@ impl Company {
         assert_eq!(status, 201, "{made}");
         let id = made["company"]["company_id"].as_str().unwrap().to_owned();
         let mut company = Self { stand, slug, id, owner: String::new(), refresh: String::new() };
-        let (status, tokens) = company.call("", Method::POST, "/v1/login", Some(json!({ "email": email, "password": PASSWORD }))).await;
+        let (status, tokens) = company
+            .call("", Method::POST, "/v1/login", Some(json!({ "email": email, "password": PASSWORD })))
+            .await;
         assert_eq!(status, 200, "{tokens}");
         company.owner = tokens["access_token"].as_str().unwrap().to_owned();
         company.refresh = tokens["refresh_token"].as_str().unwrap().to_owned();
@@ -131,7 +131,8 @@ impl Visitor<'_> {
 
     /// Sends this body to `/v1/chat`, which must answer with a stream, and reads all of it.
     pub async fn send(&self, body: Value) -> Vec<Event> {
-        let response = self.company.request(&self.token, Method::POST, "/v1/chat").json(&body).send().await.unwrap();
+        let response =
+            self.company.request(&self.token, Method::POST, "/v1/chat").json(&body).send().await.unwrap();
         let status = response.status();
         if status != 200 {
             panic!("{status}: {}", response.text().await.unwrap());
@@ -161,7 +162,11 @@ pub fn read_events(decoder: &mut bulkhead::sse::Decoder, mut chunk: &[u8], event
 /// The text of an answer.
 #[must_use]
 pub fn text(events: &[Event]) -> String {
-    events.iter().filter(|event| event.name == "delta").filter_map(|event| event.data["text"].as_str()).collect()
+    events
+        .iter()
+        .filter(|event| event.name == "delta")
+        .filter_map(|event| event.data["text"].as_str())
+        .collect()
 }
 
 /// The data of the first event of a name.

@@ -1,5 +1,14 @@
 //! What the tests stand on: the development stand as a child process, the model provider's double, clients.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    reason = "without what is here there is nothing to test: the message is for the person who started the tests"
+)]
+
 pub mod company;
 pub mod native;
 pub mod stand;

@@ -20,7 +20,7 @@ struct Inner {
     client: reqwest::Client,
     sent: RefCell<Vec<Sent>>,
     lines: RefCell<Vec<String>>,
-    faults: RefCell<Vec<(String, Fault)>>,
+    faults: RefCell<Vec<(Part, Fault, bool)>>,
     ahead_ms: Cell<i64>,
 }
 
@@ -28,13 +28,44 @@ struct Inner {
 #[derive(Clone, Debug)]
 pub struct Sent {
     /// Where to.
-    pub url: String,
+    pub part: Part,
     /// Its whole body.
     pub body: Bytes,
     /// Whether its answer's head had come when the next request was sent.
     pub answered: Rc<Cell<bool>>,
     /// How many requests before it had been answered when it was sent.
     pub answered_before: usize,
+}
+
+/// What the core speaks to, told by the URL.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Part {
+    /// SQL over HTTP.
+    Postgres,
+    /// Redis over REST.
+    Redis,
+    /// A model provider.
+    Model,
+}
+
+impl Part {
+    fn of(url: &str) -> Self {
+        match url {
+            _ if url.ends_with("/sql") => Self::Postgres,
+            _ if url.ends_with("/chat/completions") || url.ends_with("/messages") => Self::Model,
+            _ => Self::Redis,
+        }
+    }
+
+    /// The fault that a request to it meets now; one that was to happen once is over then.
+    fn fault(self, faults: &mut Vec<(Self, Fault, bool)>) -> Option<Fault> {
+        let at = faults.iter().position(|(part, ..)| *part == self)?;
+        let (_, fault, once) = faults[at];
+        if once {
+            faults.remove(at);
+        }
+        Some(fault)
+    }
 }
 
 /// What is done to requests.
@@ -53,9 +84,14 @@ impl Native {
         Rc::new(self.clone())
     }
 
-    /// From now on, requests whose URL contains the text meet this fault.
-    pub fn break_requests(&self, url_contains: &str, fault: Fault) {
-        self.0.faults.borrow_mut().push((url_contains.to_owned(), fault));
+    /// From now on, requests to this part meet this fault.
+    pub fn break_requests(&self, part: Part, fault: Fault) {
+        self.0.faults.borrow_mut().push((part, fault, false));
+    }
+
+    /// The next request to this part meets this fault.
+    pub fn break_once(&self, part: Part, fault: Fault) {
+        self.0.faults.borrow_mut().push((part, fault, true));
     }
 
     /// Ends all faults.
@@ -69,13 +105,11 @@ impl Native {
     }
 
     /// What was sent since the last call.
-    #[must_use]
     pub fn take_sent(&self) -> Vec<Sent> {
         self.0.sent.take()
     }
 
     /// What was logged since the last call.
-    #[must_use]
     pub fn take_lines(&self) -> Vec<String> {
         self.0.lines.take()
     }
@@ -89,12 +123,12 @@ impl Platform for Native {
         let answered = Rc::new(Cell::new(false));
         let answered_before = inner.sent.borrow().iter().filter(|sent| sent.answered.get()).count();
         inner.sent.borrow_mut().push(Sent {
-            url: url.clone(),
+            part: Part::of(&url),
             body: body.clone(),
             answered: Rc::clone(&answered),
             answered_before,
         });
-        let fault = inner.faults.borrow().iter().find(|(part, _)| url.contains(part)).map(|(_, fault)| *fault);
+        let fault = Part::of(&url).fault(&mut inner.faults.borrow_mut());
         Box::pin(async move {
             if fault == Some(Fault::Down) {
                 return Err(SendError::Unreachable);
@@ -143,7 +177,6 @@ impl Platform for Native {
 ///
 /// # Panics
 /// When no runtime can be made.
-#[expect(clippy::expect_used, reason = "without a runtime there is no test")]
 pub fn run<T>(test: impl Future<Output = T>) -> T {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     tokio::task::LocalSet::new().block_on(&runtime, test)

@@ -1,13 +1,6 @@
 //! The development stand as the tests' ground: one `bulkhead dev` for a whole test binary, beside the model providers' double.
 //! It mocks nothing but the providers; the stand stops itself when the test process ends, however it ends.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "without a stand there is nothing to test: the message is for the person who started the tests"
-)]
-
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -49,7 +42,7 @@ impl Stand {
     ///
     /// # Panics
     /// When it cannot be started; what the stand said about it is on standard error.
-    pub async fn get() -> &'static Self {
+    pub fn get() -> &'static Self {
         static STAND: OnceLock<Stand> = OnceLock::new();
         STAND.get_or_init(|| Self::start(Upstream::start(), &[]))
     }
@@ -147,9 +140,12 @@ fn client() -> reqwest::Client {
         .unwrap()
 }
 
-/// The native tool: where `BULKHEAD_BIN` says, or beside this test binary.
+/// Path of the native tool: where `BULKHEAD_BIN` says, or beside this test binary.
+///
+/// # Panics
+/// When it is not built.
 #[expect(clippy::disallowed_methods, reason = "tests are a native program")]
-fn tool() -> PathBuf {
+pub fn tool() -> PathBuf {
     let tool = match std::env::var("BULKHEAD_BIN") {
         Ok(path) => PathBuf::from(path),
         // target/debug/deps/it-… → target/debug/bulkhead

@@ -22,12 +22,6 @@
 //! Any other key is rejected with 401, so a test that sends the wrong key fails. Like the real ones it is strict:
 //! OpenAI's usage comes only when asked for, Anthropic's version header and `max_tokens` must be there.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    reason = "a double that cannot do its work should fail the test at once"
-)]
-
 mod formats;
 
 use axum::Router;

@@ -2,7 +2,6 @@
 
 use clap::Parser;
 
-mod company;
 mod dev;
 mod gateway;
 mod migrate;
@@ -20,8 +19,6 @@ enum Command {
     Migrate(migrate::Args),
     /// Check and load the industry templates.
     Templates(templates::Args),
-    /// Create and look after companies.
-    Company(company::Args),
 }
 
 #[tokio::main]
@@ -31,7 +28,6 @@ async fn main() -> std::process::ExitCode {
         Command::Dev(args) => dev::run(args).await,
         Command::Migrate(args) => migrate::run(args).await,
         Command::Templates(args) => templates::run(args).await,
-        Command::Company(args) => company::run(args).await,
     };
     match done {
         Ok(()) => std::process::ExitCode::SUCCESS,

@@ -77,7 +77,7 @@ impl Batch<'_> {
     /// # Errors
     /// [`Error::Unauthorized`] or [`Error::Forbidden`] when a member's membership, session or role does not hold,
     /// [`Error::Conflict`] when a unique key is taken, [`Error::NotFound`] when something referred to is not there,
-    /// [`Error::Unavailable`] when the database does not answer.
+    /// [`Error::Invalid`] when a text has NUL in it, [`Error::Unavailable`] when the database does not answer.
     pub async fn send(self) -> Result<Outcomes, Error> {
         let endpoint = &self.scope.app.config.secrets.database;
         let outcomes = endpoint.send(&*self.scope.platform, &self.queries).await?;
@@ -283,7 +283,15 @@ impl SqlError {
             Some("BH401") => Error::Unauthorized,
             Some("BH403") => Error::Forbidden,
             Some("23505") => Error::Conflict(taken(self.constraint.as_deref()).to_owned()),
+            Some("23503") if self.constraint.as_deref() == Some("conversations_company_id_agent_id_fkey") => {
+                Error::Conflict(
+                    "This agent has had conversations, which are kept. Disable it instead.".into(),
+                )
+            }
             Some("23503") => Error::NotFound,
+            Some("22021") => {
+                Error::Invalid("A text has a NUL character in it, which cannot be kept. Leave it out.".into())
+            }
             // Connection trouble, overload, shutdown, time-out.
             Some(code) if matches!(code.get(..2), Some("08" | "53" | "57" | "58")) || code == "55P03" => {
                 Error::Unavailable("database", format!("{code}: {}", self.message))

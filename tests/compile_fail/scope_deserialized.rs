@@ -1,4 +1,4 @@
-//@ error: the trait bound `TenantScope: Deserialize<'_>` is not satisfied
+//@ error: Deserialize<'de>` is not satisfied
 use bulkhead::tenant::TenantScope;
 
 pub fn parse(text: &str) -> Option<TenantScope> {

@@ -12,7 +12,8 @@ fn key(kind: &str) -> String {
 
 /// A Redis command of a test's own, past the worker but through the gateway.
 pub(crate) async fn redis(stand: &Stand, command: serde_json::Value) -> serde_json::Value {
-    let request = reqwest::Client::new().post(&stand.gateway_url).bearer_auth(&stand.redis_token).json(&command);
+    let request =
+        reqwest::Client::new().post(&stand.gateway_url).bearer_auth(&stand.redis_token).json(&command);
     request.send().await.unwrap().json::<serde_json::Value>().await.unwrap()["result"].clone()
 }
 
@@ -30,7 +31,8 @@ fn day_key(company: &Company) -> String {
 pub(crate) async fn held(company: &Company) -> u64 {
     let day = redis(company.stand, json!(["HGETALL", day_key(company)])).await;
     let fields: Vec<&str> = day.as_array().into_iter().flatten().filter_map(|field| field.as_str()).collect();
-    let holds = fields.chunks(2).filter(|pair| pair[0].starts_with("h:")).filter_map(|pair| pair[1].split_once(':'));
+    let holds =
+        fields.chunks(2).filter(|pair| pair[0].starts_with("h:")).filter_map(|pair| pair[1].split_once(':'));
     holds.filter_map(|(amount, _)| amount.parse::<u64>().ok()).sum()
 }
 
@@ -46,7 +48,7 @@ async fn ledger(company: &Company) -> u64 {
 
 #[tokio::test]
 async fn redis_and_the_ledger_agree_on_what_was_spent() {
-    let acme = Company::new(Stand::get().await, "plumbing").await;
+    let acme = Company::new(Stand::get(), "plumbing").await;
     acme.provider("openai", &key("ok")).await;
     let visitor = acme.visitor().await;
     for question in ["Do you fix leaks?", "Do you work on Sundays?", "What does a drain cleaning cost?"] {
@@ -60,7 +62,7 @@ async fn redis_and_the_ledger_agree_on_what_was_spent() {
 
 #[tokio::test]
 async fn at_its_limit_a_company_gets_answers_without_a_model_and_another_is_untouched() {
-    let stand = Stand::get().await;
+    let stand = Stand::get();
     let (acme, bright) = (Company::new(stand, "plumbing").await, Company::new(stand, "plumbing").await);
     let (acme_key, bright_key) = (key("ok"), key("ok"));
     acme.provider("openai", &acme_key).await;
@@ -82,7 +84,7 @@ async fn at_its_limit_a_company_gets_answers_without_a_model_and_another_is_unto
 
 #[tokio::test]
 async fn many_visitors_at_once_never_spend_more_than_the_limit() {
-    let stand = Stand::get().await;
+    let stand = Stand::get();
     let acme = Company::new(stand, "plumbing").await;
     let key = key("slow-5");
     acme.provider("anthropic", &key).await;
@@ -100,7 +102,7 @@ async fn many_visitors_at_once_never_spend_more_than_the_limit() {
 
 #[tokio::test]
 async fn when_redis_forgets_the_ledger_remembers() {
-    let stand = Stand::get().await;
+    let stand = Stand::get();
     let acme = Company::new(stand, "plumbing").await;
     acme.provider("openai", &key("ok")).await;
     let visitor = acme.visitor().await;
@@ -114,11 +116,28 @@ async fn when_redis_forgets_the_ledger_remembers() {
 
 #[tokio::test]
 async fn a_budget_that_names_another_company_is_no_budget() {
-    let stand = Stand::get().await;
+    let stand = Stand::get();
     let (acme, bright) = (Company::new(stand, "plumbing").await, Company::new(stand, "plumbing").await);
     let key = key("ok");
     acme.provider("openai", &key).await;
-    redis(stand, json!(["HSET", day_key(&acme), "company", bright.id, "limit", "999999999", "ceiling", "1", "turns", "12", "spent", "0"])).await;
+    redis(
+        stand,
+        json!([
+            "HSET",
+            day_key(&acme),
+            "company",
+            bright.id,
+            "limit",
+            "999999999",
+            "ceiling",
+            "1",
+            "turns",
+            "12",
+            "spent",
+            "0"
+        ]),
+    )
+    .await;
     let events = acme.visitor().await.ask("Do you fix leaks?").await;
     assert_eq!(event(&events, "done")["reason"], "budget_unknown");
     assert_eq!(stand.upstream.requests(&key).len(), 0);
@@ -126,7 +145,7 @@ async fn a_budget_that_names_another_company_is_no_budget() {
 
 #[tokio::test]
 async fn a_visitor_who_asks_too_often_waits() {
-    let acme = Company::new(Stand::get().await, "plumbing").await;
+    let acme = Company::new(Stand::get(), "plumbing").await;
     acme.owner(Method::PATCH, "/v1/budget", Some(json!({ "visitor_turns_per_minute": 2 })), 200).await;
     let (eager, calm) = (acme.visitor().await, acme.visitor().await);
     // A minute may turn over while this runs, once: then two more are let through.
@@ -139,7 +158,10 @@ async fn a_visitor_who_asks_too_often_waits() {
             .await
             .unwrap();
         if response.status() == 429 {
-            refused = response.headers().get("retry-after").and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+            refused = response
+                .headers()
+                .get("retry-after")
+                .and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
             break;
         }
         response.bytes().await.unwrap();

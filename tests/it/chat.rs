@@ -15,7 +15,7 @@ fn key(kind: &str) -> String {
 
 #[tokio::test]
 async fn without_a_key_the_knowledge_base_answers_and_nothing_is_spent() {
-    let stand = Stand::get().await;
+    let stand = Stand::get();
     let acme = Company::new(stand, "plumbing").await;
     let events = acme.visitor().await.ask(HEATER).await;
     assert!(text(&events).contains('$'), "{events:?}");
@@ -31,7 +31,7 @@ async fn without_a_key_the_knowledge_base_answers_and_nothing_is_spent() {
 
 #[tokio::test]
 async fn another_trade_does_not_know_the_price_and_says_so() {
-    let stand = Stand::get().await;
+    let stand = Stand::get();
     let bright = Company::new(stand, "dental-practice").await;
     let events = bright.visitor().await.ask(HEATER).await;
     assert!(!text(&events).contains('$'), "{events:?}");
@@ -40,13 +40,14 @@ async fn another_trade_does_not_know_the_price_and_says_so() {
 
 #[tokio::test]
 async fn a_model_s_tokens_stream_through_as_they_come_from_either_provider() {
-    let stand = Stand::get().await;
+    let stand = Stand::get();
     for (kind, model) in [("openai", "gpt-5-nano"), ("anthropic", "claude-haiku-4-5")] {
         let acme = Company::new(stand, "plumbing").await;
         let key = key("slow-40");
         acme.provider(kind, &key).await;
         let visitor = acme.visitor().await;
-        let request = acme.request(&visitor.token, Method::POST, "/v1/chat").json(&json!({ "message": HEATER }));
+        let request =
+            acme.request(&visitor.token, Method::POST, "/v1/chat").json(&json!({ "message": HEATER }));
         let mut chunks = request.send().await.unwrap().bytes_stream();
         let mut decoder = bulkhead::sse::Decoder::new(1 << 20);
         let (mut events, mut arrivals) = (Vec::new(), 0);
@@ -64,7 +65,10 @@ async fn a_model_s_tokens_stream_through_as_they_come_from_either_provider() {
         let sent = stand.upstream.requests(&key);
         assert_eq!(sent.len(), 1);
         let system = sent[0].body.to_string();
-        assert!(system.contains("1,400") || system.contains("heater"), "the prompt has the knowledge: {system}");
+        assert!(
+            system.contains("1,400") || system.contains("heater"),
+            "the prompt has the knowledge: {system}"
+        );
         assert!(system.contains(&format!("Company {}", acme.slug)), "the prompt names the company");
         let tier = done["model"].as_str().unwrap();
         assert!(tier.starts_with(model.split('-').next().unwrap()), "{done}");
@@ -80,7 +84,7 @@ async fn a_model_s_tokens_stream_through_as_they_come_from_either_provider() {
 
 #[tokio::test]
 async fn a_compatible_provider_is_called_where_the_operator_allows_it() {
-    let stand = Stand::get().await;
+    let stand = Stand::get();
     let acme = Company::new(stand, "hvac").await;
     let key = key("ok");
     let model = json!({ "model": "local-7b", "tier": "fast", "input_microusd_per_mtok": 1000,
@@ -88,7 +92,7 @@ async fn a_compatible_provider_is_called_where_the_operator_allows_it() {
     let body = |url: &str| json!({ "kind": "compatible", "name": "Ours", "api_key": key, "base_url": url, "models": [model] });
     acme.owner(Method::POST, "/v1/providers", Some(body("https://169.254.169.254/v1")), 400).await;
     acme.owner(Method::POST, "/v1/providers", Some(body("https://evil.example/v1")), 400).await;
-    acme.owner(Method::POST, "/v1/providers", Some(body(&stand.upstream.url())), 201).await;
+    acme.owner(Method::POST, "/v1/providers", Some(body(stand.upstream.url())), 201).await;
     let events = acme.visitor().await.ask("Do you repair furnaces?").await;
     assert_eq!(event(&events, "done")["model"], "local-7b");
     assert_eq!(stand.upstream.requests(&key).len(), 1);
@@ -96,7 +100,7 @@ async fn a_compatible_provider_is_called_where_the_operator_allows_it() {
 
 #[tokio::test]
 async fn a_conversation_goes_on_and_its_memory_is_the_visitor_s_alone() {
-    let stand = Stand::get().await;
+    let stand = Stand::get();
     let acme = Company::new(stand, "plumbing").await;
     let key = key("ok");
     acme.provider("openai", &key).await;
@@ -123,7 +127,8 @@ async fn a_conversation_goes_on_and_its_memory_is_the_visitor_s_alone() {
     let path = format!("/v1/conversations/{}/messages", conversation.as_str().unwrap());
     let (status, said) = acme.call(&visitor.token, Method::GET, &path, None).await;
     assert_eq!(status, 200);
-    let authors: Vec<_> = said["messages"].as_array().unwrap().iter().map(|m| m["author"].as_str().unwrap()).collect();
+    let authors: Vec<_> =
+        said["messages"].as_array().unwrap().iter().map(|m| m["author"].as_str().unwrap()).collect();
     assert_eq!(authors, ["visitor", "agent", "visitor", "agent"]);
     let (status, _) = acme.call(&other.token, Method::GET, &path, None).await;
     assert_eq!(status, 404);
@@ -131,7 +136,7 @@ async fn a_conversation_goes_on_and_its_memory_is_the_visitor_s_alone() {
 
 #[tokio::test]
 async fn an_agent_draws_only_from_its_scope() {
-    let stand = Stand::get().await;
+    let stand = Stand::get();
     let acme = Company::new(stand, "plumbing").await;
     let agent = json!({ "slug": "greeter", "name": "Greeter", "role": "greets", "instructions": "Greet.", "tier": "fast" });
     let made = acme.owner(Method::POST, "/v1/agents", Some(agent), 201).await;
@@ -147,14 +152,14 @@ async fn an_agent_draws_only_from_its_scope() {
 
 #[tokio::test]
 async fn whatever_the_provider_does_the_turn_ends_well() {
-    let stand = Stand::get().await;
+    let stand = Stand::get();
     // How it misbehaves, what answers then, whether money is charged, whether the answer is whole.
     for (kind, source, charged, complete) in [
         ("401", "knowledge", false, true),
         ("429", "knowledge", false, true),
         ("500", "knowledge", false, true),
         ("page", "knowledge", true, true),
-        ("garbage", "knowledge", true, true),
+        ("garbage", "model", true, false),
         ("cut", "model", true, false),
         ("broken", "model", true, false),
         ("midstream-error", "model", true, false),
@@ -181,7 +186,8 @@ async fn whatever_the_provider_does_the_turn_ends_well() {
             assert_eq!(stored[0].get::<_, String>(0), text(&events), "{case}");
             assert_eq!(stored[0].get::<_, bool>(1), complete, "{case}");
             assert_eq!(stored[0].get::<_, String>(2), source, "{case}");
-            let spent = acme.owner(Method::GET, "/v1/budget", None, 200).await["spent_microusd"].as_u64().unwrap();
+            let spent =
+                acme.owner(Method::GET, "/v1/budget", None, 200).await["spent_microusd"].as_u64().unwrap();
             assert_eq!(spent > 0, charged, "{case}: {spent}");
             assert_eq!(super::budget::held(&acme).await, 0, "{case}: a reservation is left");
         }
@@ -190,26 +196,35 @@ async fn whatever_the_provider_does_the_turn_ends_well() {
 
 #[tokio::test]
 async fn when_the_visitor_leaves_the_provider_is_cancelled_and_the_turn_settled() {
-    let stand = Stand::get().await;
+    let stand = Stand::get();
     let acme = Company::new(stand, "plumbing").await;
     let key = key("slow-50");
     acme.provider("openai", &key).await;
     let visitor = acme.visitor().await;
     {
-        let request = acme.request(&visitor.token, Method::POST, "/v1/chat").json(&json!({ "message": HEATER }));
+        let request =
+            acme.request(&visitor.token, Method::POST, "/v1/chat").json(&json!({ "message": HEATER }));
         let mut chunks = request.send().await.unwrap().bytes_stream();
         for _ in 0..4 {
             chunks.next().await.unwrap().unwrap();
         }
     }
     let cancelled = stand.upstream.until(|upstream| upstream.cancelled(&key).then_some(()).is_some());
-    tokio::time::timeout(std::time::Duration::from_secs(20), cancelled).await.expect("the provider is cancelled");
+    tokio::time::timeout(std::time::Duration::from_secs(20), cancelled)
+        .await
+        .expect("the provider is cancelled");
     let settled = async {
-        while acme.rows("select from messages where company_id = $1::text::uuid and not complete").await.is_empty() {
+        while acme
+            .rows("select from messages where company_id = $1::text::uuid and not complete")
+            .await
+            .is_empty()
+        {
             tokio::time::sleep(std::time::Duration::from_millis(50)).await;
         }
     };
-    tokio::time::timeout(std::time::Duration::from_secs(20), settled).await.expect("the part that came is stored");
+    tokio::time::timeout(std::time::Duration::from_secs(20), settled)
+        .await
+        .expect("the part that came is stored");
     let ledger = acme.rows("select estimated from usage_ledger where company_id = $1::text::uuid").await;
     assert!(ledger[0].get::<_, bool>(0), "unknown usage is charged at its bound");
     assert_eq!(super::budget::held(&acme).await, 0);

@@ -9,7 +9,8 @@ use std::process::Command;
 fn programs_that_break_a_rule_do_not_compile() {
     let library = Library::build();
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("compile_fail");
-    let mut programs: Vec<PathBuf> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let mut programs: Vec<PathBuf> =
+        std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     programs.sort();
     assert!(programs.len() > 15, "only {} programs found", programs.len());
     let wrong: Vec<String> = programs.iter().filter_map(|program| library.check(program).err()).collect();
@@ -28,7 +29,16 @@ impl Library {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
         let built = Command::new(env!("CARGO"))
             .current_dir(root)
-            .args(["build", "-p", "bulkhead", "-p", "serde_json", "--lib", "--message-format=json", "--quiet"])
+            .args([
+                "build",
+                "-p",
+                "bulkhead",
+                "-p",
+                "serde_json",
+                "--lib",
+                "--message-format=json",
+                "--quiet",
+            ])
             .output()
             .unwrap();
         assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
@@ -57,10 +67,9 @@ impl Library {
         let text = std::fs::read_to_string(program).unwrap();
         let first = text.lines().next().unwrap_or_default();
         let mut rustc = Command::new("rustc");
-        rustc.args(["--edition=2024", "--crate-type=lib", "--emit=metadata", "-o"]).arg(std::env::temp_dir().join(format!(
-            "bulkhead-compile-fail-{}-{name}.rmeta",
-            std::process::id()
-        )));
+        rustc.args(["--edition=2024", "--crate-type=lib", "--emit=metadata", "-o"]).arg(
+            std::env::temp_dir().join(format!("bulkhead-compile-fail-{}-{name}.rmeta", std::process::id())),
+        );
         rustc.arg("-L").arg(format!("dependency={}", self.dependencies.display()));
         for library in &self.externs {
             rustc.args(["--extern", library]);

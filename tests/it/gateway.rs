@@ -1,19 +1,16 @@
 //! The gateway over a real Postgres and Redis: what one request does must not be seen by the next.
-//! It needs no table of Bulkhead's; `GATEWAY_URL`, `DATABASE_URL` (the worker role's) and `GATEWAY_REDIS_TOKEN`
-//! say where everything is.
-
-#![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
+//! It needs no table of Bulkhead's.
 
 use std::future::poll_fn;
 use std::time::Duration;
 
+use bulkhead_tests::stand::Stand;
 use serde_json::{Value, json};
 use tokio::time::{sleep, timeout};
 use tokio_postgres::{AsyncMessage, NoTls};
 
-#[expect(clippy::disallowed_methods, reason = "the test's caller says where the servers are")]
 fn env(name: &str) -> String {
-    std::env::var(name).unwrap_or_else(|_| panic!("set {name}"))
+    Stand::get().var(name).to_owned()
 }
 
 struct Reply {
@@ -268,8 +265,7 @@ async fn an_abandoned_request_stops_and_leaves_nothing_open() {
 #[tokio::test]
 async fn wrong_credentials_all_look_alike() {
     let right = env("DATABASE_URL");
-    let (user_password, rest) =
-        right.strip_prefix("postgres://").and_then(|url| url.split_once('@')).unwrap();
+    let (user_password, rest) = right.split_once("://").and_then(|(_, rest)| rest.split_once('@')).unwrap();
     let (user, password) = user_password.split_once(':').unwrap();
     let (host, database) = rest.split_once('/').unwrap();
     let mut answers = Vec::new();

@@ -29,14 +29,17 @@ async fn id_of(company: &Company, path: &str) -> String {
         "/v1/conversations/{id}/messages" => ("conversations", "conversation_id"),
         other => panic!("{other} has an id in it and no row here"),
     };
-    let rows = company.rows(&format!("select {column}::text from {table} where company_id = $1::text::uuid limit 1")).await;
+    let rows = company
+        .rows(&format!("select {column}::text from {table} where company_id = $1::text::uuid limit 1"))
+        .await;
     rows[0].get(0)
 }
 
 #[tokio::test]
 async fn another_company_s_id_and_no_id_look_the_same() {
-    let stand = Stand::get().await;
-    let (acme, bright) = (Company::new(stand, "plumbing").await, Company::new(stand, "dental-practice").await);
+    let stand = Stand::get();
+    let (acme, bright) =
+        (Company::new(stand, "plumbing").await, Company::new(stand, "dental-practice").await);
     acme.provider("openai", "test-ok-isolation").await;
     acme.visitor().await.ask("Do you fix leaks?").await;
     let bright_visitor = bright.visitor().await;
@@ -49,24 +52,32 @@ async fn another_company_s_id_and_no_id_look_the_same() {
         let malformed = route.path.replace("{id}", "no-id");
         let mut answers = Vec::new();
         for path in [theirs, nowhere, malformed] {
-            let (status, problem) = bright.call(token, method.clone(), &path, body(route.path, route.method)).await;
+            let (status, problem) =
+                bright.call(token, method.clone(), &path, body(route.path, route.method)).await;
             assert_eq!(status, 404, "{} {path}", route.method);
             answers.push(without_request_id(problem));
         }
-        assert!(answers.windows(2).all(|two| two[0] == two[1]), "{} {}: {answers:?}", route.method, route.path);
+        assert!(
+            answers.windows(2).all(|two| two[0] == two[1]),
+            "{} {}: {answers:?}",
+            route.method,
+            route.path
+        );
         seen += 1;
     }
     assert!(seen > 8);
     // Nothing was changed or removed on the way.
-    let changed = acme.rows("select from agents where company_id = $1::text::uuid and name = 'Taken over'").await;
+    let changed =
+        acme.rows("select from agents where company_id = $1::text::uuid and name = 'Taken over'").await;
     assert!(changed.is_empty());
     id_of(&acme, "/v1/providers/{id}").await;
 }
 
 #[tokio::test]
 async fn a_token_is_good_at_its_own_company_only() {
-    let stand = Stand::get().await;
-    let (acme, bright) = (Company::new(stand, "plumbing").await, Company::new(stand, "dental-practice").await);
+    let stand = Stand::get();
+    let (acme, bright) =
+        (Company::new(stand, "plumbing").await, Company::new(stand, "dental-practice").await);
     let visitor = acme.visitor().await;
     for route in ROUTES {
         let method: Method = route.method.parse().unwrap();
@@ -84,15 +95,19 @@ async fn a_token_is_good_at_its_own_company_only() {
     // A refresh token is no access token, and one of another company renews nothing here.
     let (status, _) = acme.call(&acme.refresh, Method::GET, "/v1/company", None).await;
     assert_eq!(status, 401);
-    let (status, _) = bright.call("", Method::POST, "/v1/token/refresh", Some(json!({ "refresh_token": acme.refresh }))).await;
+    let (status, _) = bright
+        .call("", Method::POST, "/v1/token/refresh", Some(json!({ "refresh_token": acme.refresh })))
+        .await;
     assert_eq!(status, 401);
-    let (status, _) = acme.call("", Method::POST, "/v1/token/refresh", Some(json!({ "refresh_token": acme.refresh }))).await;
+    let (status, _) = acme
+        .call("", Method::POST, "/v1/token/refresh", Some(json!({ "refresh_token": acme.refresh })))
+        .await;
     assert_eq!(status, 200);
 }
 
 #[tokio::test]
 async fn the_membership_is_checked_in_each_transaction() {
-    let acme = Company::new(Stand::get().await, "plumbing").await;
+    let acme = Company::new(Stand::get(), "plumbing").await;
     acme.owner(Method::GET, "/v1/company", None, 200).await;
     acme.rows("update memberships set role = 'member' where company_id = $1::text::uuid returning 1").await;
     acme.owner(Method::GET, "/v1/company", None, 200).await;
@@ -102,16 +117,20 @@ async fn the_membership_is_checked_in_each_transaction() {
     acme.owner(Method::GET, "/v1/company", None, 401).await;
     let entry = json!({ "category": "faq", "question": "Written after leaving?", "answer": "No." });
     acme.owner(Method::POST, "/v1/knowledge", Some(entry), 401).await;
-    let written = acme.rows("select from knowledge_entries where company_id = $1::text::uuid and question like 'Written%'").await;
+    let written = acme
+        .rows("select from knowledge_entries where company_id = $1::text::uuid and question like 'Written%'")
+        .await;
     assert!(written.is_empty(), "the batch was rolled back");
 }
 
 #[tokio::test]
 async fn the_company_comes_from_the_host_and_from_nothing_else() {
-    let stand = Stand::get().await;
-    let (acme, bright) = (Company::new(stand, "plumbing").await, Company::new(stand, "dental-practice").await);
+    let stand = Stand::get();
+    let (acme, bright) =
+        (Company::new(stand, "plumbing").await, Company::new(stand, "dental-practice").await);
     let page = |host: String| {
-        let request = stand.http(&host, Method::GET, &format!("/?company_id={}&company={}", bright.id, bright.slug));
+        let request =
+            stand.http(&host, Method::GET, &format!("/?company_id={}&company={}", bright.id, bright.slug));
         let request = request
             .header("x-forwarded-host", bright.host())
             .header("forwarded", format!("host={}", bright.host()))
@@ -128,7 +147,11 @@ async fn the_company_comes_from_the_host_and_from_nothing_else() {
     assert!(html.contains(&acme.slug) && !html.contains(&bright.slug));
     let (status, html) = page(acme.host().to_uppercase()).await;
     assert_eq!((status, html.contains(&acme.slug)), (200, true));
-    for nobody in ["nobody-here.localhost".to_owned(), format!("a.{}", acme.host()), format!("{}.evil.example", acme.slug)] {
+    for nobody in [
+        "nobody-here.localhost".to_owned(),
+        format!("a.{}", acme.host()),
+        format!("{}.evil.example", acme.slug),
+    ] {
         let (status, problem) = page(nobody.clone()).await;
         assert_eq!(status, 404, "{nobody}");
         assert!(problem.contains("request_id"), "{nobody}: {problem}");
@@ -137,9 +160,10 @@ async fn the_company_comes_from_the_host_and_from_nothing_else() {
 
 #[tokio::test]
 async fn a_suspended_company_is_not_there() {
-    let stand = Stand::get().await;
+    let stand = Stand::get();
     let acme = Company::new(stand, "plumbing").await;
-    acme.rows("update companies set status = 'suspended' where company_id = $1::text::uuid returning 1").await;
+    acme.rows("update companies set status = 'suspended' where company_id = $1::text::uuid returning 1")
+        .await;
     // Its host may be remembered for half a minute; one that was never asked for is looked up.
     let fresh = acme.rows("insert into hosts (company_id, host, kind) values ($1::text::uuid, 'x' || substr($1::text, 1, 8), 'slug') returning host").await;
     let host: String = fresh[0].get(0);

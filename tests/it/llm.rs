@@ -1,7 +1,5 @@
 //! The codecs against the provider's double, over real connections: each way to answer, and to fail.
 
-#![expect(clippy::unwrap_used, reason = "a test's helpers fail like the test itself")]
-
 use bulkhead::llm::{Event, LlmError, Prompt, Role, StopReason, Turn, Usage, Wire};
 use bulkhead_tests::upstream::{Pace, Upstream, answer};
 use std::time::Duration;

@@ -2,9 +2,10 @@
 
 #![expect(
     clippy::unwrap_used,
-    clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
+    clippy::string_slice,
+    clippy::disallowed_methods,
     reason = "a test that cannot go on says so and ends"
 )]
 
@@ -15,7 +16,9 @@ mod compile_fail;
 mod gateway;
 mod isolation;
 mod llm;
+mod migrate;
 mod people;
 mod schema;
 mod stand;
 mod statements;
+mod turn;

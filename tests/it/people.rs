@@ -16,18 +16,29 @@ fn application(slug: &str) -> Value {
 
 #[tokio::test]
 async fn a_company_is_whole_and_live_as_soon_as_it_is_made() {
-    let stand = Stand::get().await;
+    let stand = Stand::get();
     let acme = Company::new(stand, "plumbing").await;
     let page = stand.http(&acme.host(), Method::GET, "/").send().await.unwrap();
     assert_eq!(page.status(), 200);
     assert!(page.headers()["content-security-policy"].to_str().unwrap().contains("default-src 'none'"));
     assert!(page.text().await.unwrap().contains(&acme.slug));
-    for (table, least) in [("agents", 12), ("knowledge_entries", 50), ("gpt_contexts", 4), ("services", 12),
-        ("agent_knowledge_scopes", 20), ("site_pages", 10), ("glossary_terms", 20), ("opening_hours", 5), ("budgets", 1)] {
+    for (table, least) in [
+        ("agents", 12),
+        ("knowledge_entries", 50),
+        ("gpt_contexts", 4),
+        ("services", 12),
+        ("agent_knowledge_scopes", 20),
+        ("site_pages", 10),
+        ("glossary_terms", 20),
+        ("opening_hours", 5),
+        ("budgets", 1),
+    ] {
         let rows = acme.rows(&format!("select from {table} where company_id = $1::text::uuid")).await;
         assert!(rows.len() >= least, "{table}: {}", rows.len());
     }
-    let left = acme.rows("select from knowledge_entries where company_id = $1::text::uuid and answer like '%{{%'").await;
+    let left = acme
+        .rows("select from knowledge_entries where company_id = $1::text::uuid and answer like '%{{%'")
+        .await;
     assert!(left.is_empty(), "a placeholder is left");
     let company = acme.owner(Method::GET, "/v1/company", None, 200).await;
     assert_eq!(company["you"]["role"], "owner");
@@ -36,7 +47,7 @@ async fn a_company_is_whole_and_live_as_soon_as_it_is_made() {
 
 #[tokio::test]
 async fn signing_up_says_what_is_wrong_and_leaves_nothing_behind() {
-    let stand = Stand::get().await;
+    let stand = Stand::get();
     let slug = format!("s{}", &uuid::Uuid::new_v4().simple().to_string()[..10]);
     let cases = [
         (json!({ "slug": "www" }), 409, "platform"),
@@ -63,7 +74,7 @@ async fn signing_up_says_what_is_wrong_and_leaves_nothing_behind() {
 
 #[tokio::test]
 async fn signing_in_and_renewing() {
-    let acme = Company::new(Stand::get().await, "hvac").await;
+    let acme = Company::new(Stand::get(), "hvac").await;
     let login = |email: String, password: &str| {
         let body = json!({ "email": email, "password": password });
         let acme = &acme;
@@ -79,7 +90,9 @@ async fn signing_in_and_renewing() {
 
     let renew = |token: Value| {
         let acme = &acme;
-        async move { acme.call("", Method::POST, "/v1/token/refresh", Some(json!({ "refresh_token": token }))).await }
+        async move {
+            acme.call("", Method::POST, "/v1/token/refresh", Some(json!({ "refresh_token": token }))).await
+        }
     };
     let (status, second) = renew(acme.refresh.clone().into()).await;
     assert_eq!(status, 200);
@@ -93,14 +106,14 @@ async fn signing_in_and_renewing() {
 
 #[tokio::test]
 async fn signing_out_ends_the_session_at_once() {
-    let acme = Company::new(Stand::get().await, "hvac").await;
+    let acme = Company::new(Stand::get(), "hvac").await;
     acme.owner(Method::POST, "/v1/logout", None, 204).await;
     acme.owner(Method::GET, "/v1/company", None, 401).await;
 }
 
 #[tokio::test]
 async fn guessing_passwords_is_slowed_down() {
-    let acme = Company::new(Stand::get().await, "hvac").await;
+    let acme = Company::new(Stand::get(), "hvac").await;
     let mut last = 0;
     for _ in 0..12 {
         let body = json!({ "email": "victim@example.com", "password": "a guess of many" });
@@ -111,7 +124,7 @@ async fn guessing_passwords_is_slowed_down() {
 
 #[tokio::test]
 async fn knowledge_that_is_written_is_answered_from() {
-    let acme = Company::new(Stand::get().await, "plumbing").await;
+    let acme = Company::new(Stand::get(), "plumbing").await;
     let entry = json!({ "category": "faq", "question": "Do you unclog kaleidoscopes?", "answer": "Yes, for $42 a piece." });
     let made = acme.owner(Method::POST, "/v1/knowledge", Some(entry), 201).await;
     let visitor = acme.visitor().await;
@@ -119,7 +132,10 @@ async fn knowledge_that_is_written_is_answered_from() {
     assert_eq!(text(&events), "Yes, for $42 a piece.");
     let path = format!("/v1/knowledge/{}", made["entry_id"].as_str().unwrap());
     let changed = acme.owner(Method::PATCH, &path, Some(json!({ "answer": "Not any more." })), 200).await;
-    assert_eq!((changed["answer"].as_str(), changed["origin"].as_str()), (Some("Not any more."), Some("company")));
+    assert_eq!(
+        (changed["answer"].as_str(), changed["origin"].as_str()),
+        (Some("Not any more."), Some("company"))
+    );
     assert_eq!(text(&visitor.ask("can you unclog my kaleidoscope").await), "Not any more.");
     acme.owner(Method::DELETE, &path, None, 204).await;
     acme.owner(Method::GET, &path, None, 404).await;
@@ -131,18 +147,20 @@ async fn knowledge_that_is_written_is_answered_from() {
 
 #[tokio::test]
 async fn agents_are_added_changed_and_removed_but_never_the_default_one() {
-    let acme = Company::new(Stand::get().await, "plumbing").await;
+    let acme = Company::new(Stand::get(), "plumbing").await;
     let new = json!({ "slug": "night", "name": "Nora", "role": "answers at night", "instructions": "Be kind.", "tier": "best", "scope": ["faq"] });
     let made = acme.owner(Method::POST, "/v1/agents", Some(new.clone()), 201).await;
     assert_eq!(made["scope"], json!(["faq"]));
     acme.owner(Method::POST, "/v1/agents", Some(new), 409).await;
     let path = format!("/v1/agents/{}", made["agent_id"].as_str().unwrap());
-    let changed = acme.owner(Method::PATCH, &path, Some(json!({ "tier": "fast", "scope": ["pricing"] })), 200).await;
+    let changed =
+        acme.owner(Method::PATCH, &path, Some(json!({ "tier": "fast", "scope": ["pricing"] })), 200).await;
     assert_eq!((changed["tier"].as_str(), &changed["scope"]), (Some("fast"), &json!(["pricing"])));
     acme.owner(Method::DELETE, &path, None, 204).await;
     acme.owner(Method::GET, &path, None, 404).await;
     let agents = acme.owner(Method::GET, "/v1/agents", None, 200).await;
-    let default = agents["agents"].as_array().unwrap().iter().find(|agent| agent["is_default"] == true).unwrap();
+    let default =
+        agents["agents"].as_array().unwrap().iter().find(|agent| agent["is_default"] == true).unwrap();
     let path = format!("/v1/agents/{}", default["agent_id"].as_str().unwrap());
     acme.owner(Method::DELETE, &path, None, 409).await;
     acme.owner(Method::GET, &path, None, 200).await;
@@ -150,7 +168,7 @@ async fn agents_are_added_changed_and_removed_but_never_the_default_one() {
 
 #[tokio::test]
 async fn an_agent_that_has_talked_stays() {
-    let acme = Company::new(Stand::get().await, "plumbing").await;
+    let acme = Company::new(Stand::get(), "plumbing").await;
     let new = json!({ "slug": "night", "name": "Nora", "role": "answers at night", "instructions": "Be kind.", "tier": "fast" });
     let made = acme.owner(Method::POST, "/v1/agents", Some(new), 201).await;
     acme.visitor().await.send(json!({ "message": "Hello?", "agent": "night" })).await;
@@ -161,7 +179,7 @@ async fn an_agent_that_has_talked_stays() {
 
 #[tokio::test]
 async fn a_provider_s_key_is_stored_sealed_and_never_read_back() {
-    let stand = Stand::get().await;
+    let stand = Stand::get();
     let acme = Company::new(stand, "plumbing").await;
     let key = format!("test-ok-{}", uuid::Uuid::new_v4().simple());
     let id = acme.provider("openai", &key).await;
@@ -181,18 +199,24 @@ async fn a_provider_s_key_is_stored_sealed_and_never_read_back() {
     assert_eq!(event(&done, "done")["reason"], "no_provider");
     acme.owner(Method::DELETE, &path, None, 204).await;
     assert!(acme.rows("select from providers where company_id = $1::text::uuid").await.is_empty());
-    let audit = acme.rows("select action from audit_events where company_id = $1::text::uuid order by event_id").await;
+    let audit = acme
+        .rows("select action from audit_events where company_id = $1::text::uuid order by event_id")
+        .await;
     let actions: Vec<String> = audit.iter().map(|row| row.get(0)).collect();
-    assert_eq!(actions, ["company.made", "provider.added", "provider.changed", "provider.changed", "provider.removed"]);
+    assert_eq!(
+        actions,
+        ["company.made", "provider.added", "provider.changed", "provider.changed", "provider.removed"]
+    );
 }
 
 #[tokio::test]
 async fn a_lead_is_left_and_read() {
-    let acme = Company::new(Stand::get().await, "plumbing").await;
+    let acme = Company::new(Stand::get(), "plumbing").await;
     let (visitor, other) = (acme.visitor().await, acme.visitor().await);
     let asked = visitor.ask("Do you dig wells?").await;
     let conversation = event(&asked, "start")["conversation_id"].clone();
-    let lead = json!({ "name": "Vera", "phone": "555 0100", "message": "Call me", "conversation_id": conversation });
+    let lead =
+        json!({ "name": "Vera", "phone": "555 0100", "message": "Call me", "conversation_id": conversation });
     let leave = |token: &str, lead: Value| {
         let (acme, token) = (&acme, token.to_owned());
         async move { acme.call(&token, Method::POST, "/v1/leads", Some(lead)).await.0 }
@@ -207,10 +231,15 @@ async fn a_lead_is_left_and_read() {
 
 #[tokio::test]
 async fn the_api_describes_itself() {
-    let stand = Stand::get().await;
-    let api: Value = stand.http("localhost", Method::GET, "/openapi.json").send().await.unwrap().json().await.unwrap();
+    let stand = Stand::get();
+    let api: Value =
+        stand.http("localhost", Method::GET, "/openapi.json").send().await.unwrap().json().await.unwrap();
     for route in bulkhead::routes::ROUTES {
-        assert!(api["paths"][route.path][route.method.to_lowercase()]["summary"].is_string(), "{}", route.path);
+        assert!(
+            api["paths"][route.path][route.method.to_lowercase()]["summary"].is_string(),
+            "{}",
+            route.path
+        );
     }
     assert_eq!(stand.http("localhost", Method::GET, "/readyz").send().await.unwrap().status(), 200);
 }

@@ -4,7 +4,7 @@ use bulkhead_tests::stand::Stand;
 
 /// Runs a query as the schema's owner; each row it brings is an offence.
 async fn check(rule: &str, sql: &str) {
-    let stand = Stand::get().await;
+    let stand = Stand::get();
     let (client, connection) =
         tokio_postgres::connect(&stand.owner_database_url, tokio_postgres::NoTls).await.unwrap();
     tokio::spawn(connection);
@@ -25,7 +25,7 @@ tables as (
 
 #[tokio::test]
 async fn there_are_tables_to_check() {
-    let stand = Stand::get().await;
+    let stand = Stand::get();
     let (client, connection) =
         tokio_postgres::connect(&stand.owner_database_url, tokio_postgres::NoTls).await.unwrap();
     tokio::spawn(connection);

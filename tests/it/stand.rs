@@ -5,7 +5,7 @@ use http::Method;
 
 #[tokio::test]
 async fn the_worker_answers_on_the_apex_and_on_any_company_s_host() {
-    let stand = Stand::get().await;
+    let stand = Stand::get();
     let answer = stand.http("localhost", Method::GET, "/healthz").send().await.unwrap();
     assert_eq!(answer.status(), 200);
     let answer = stand.http("nobody-has-this-name.localhost", Method::GET, "/healthz").send().await.unwrap();
@@ -14,7 +14,7 @@ async fn the_worker_answers_on_the_apex_and_on_any_company_s_host() {
 
 #[tokio::test]
 async fn the_worker_s_role_is_what_row_level_security_needs() {
-    let stand = Stand::get().await;
+    let stand = Stand::get();
     let connected = tokio_postgres::connect(&stand.worker_database_url, tokio_postgres::NoTls).await;
     let (client, connection) = connected.unwrap();
     tokio::spawn(connection);

@@ -4,7 +4,7 @@ use bulkhead_tests::stand::Stand;
 
 #[tokio::test]
 async fn every_statement_prepares_against_the_real_schema() {
-    let stand = Stand::get().await;
+    let stand = Stand::get();
     let connected = tokio_postgres::connect(&stand.worker_database_url, tokio_postgres::NoTls).await;
     let (client, connection) = connected.unwrap();
     tokio::spawn(connection);
@@ -14,7 +14,8 @@ async fn every_statement_prepares_against_the_real_schema() {
     let mut wrong = Vec::new();
     for (file, sql) in statements {
         if let Err(error) = client.prepare(&sql).await {
-            let why = error.as_db_error().map_or_else(|| error.to_string(), |error| error.message().to_owned());
+            let why =
+                error.as_db_error().map_or_else(|| error.to_string(), |error| error.message().to_owned());
             wrong.push(format!("{file}: {why}\n{sql}"));
         }
     }
@@ -35,7 +36,9 @@ fn statements() -> Vec<(String, String)> {
                 let text = std::fs::read_to_string(&path).unwrap();
                 let name = path.strip_prefix(&root).unwrap().display().to_string();
                 for part in text.split("sql!(").skip(1) {
-                    if let Some(sql) = part.trim_start().strip_prefix('"').and_then(|rest| rest.split('"').next()) {
+                    if let Some(sql) =
+                        part.trim_start().strip_prefix('"').and_then(|rest| rest.split('"').next())
+                    {
                         found.push((name.clone(), sql.to_owned()));
                     }
                 }

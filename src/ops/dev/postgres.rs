@@ -39,8 +39,14 @@ pub async fn start(
         program
     };
     let cluster_name = cluster.to_str().context("the data directory's name is not UTF-8")?;
-    if !cluster.join("PG_VERSION").exists() {
-        init(program("initdb", "initdb"), &home, cluster_name, user, secrets).await?;
+    if !cluster.exists() {
+        // Under another name until it is whole, so that an interrupted first start leaves nothing half-made behind.
+        let fresh = home.join("fresh");
+        if fresh.exists() {
+            std::fs::remove_dir_all(&fresh)?;
+        }
+        init(program("initdb", "initdb"), &home, &fresh, user, secrets).await?;
+        std::fs::rename(&fresh, &cluster)?;
     }
 
     let port = free_port()?;
@@ -56,12 +62,12 @@ pub async fn start(
     };
     let superuser = url("postgres", "postgres");
     processes.until("postgres", async || query(&superuser, "select 1").await.map(drop)).await?;
-    if query(&superuser, "select from pg_database where datname = 'bulkhead'").await? == 0 {
-        let owner = format!(
-            "create role bulkhead_owner login createrole createdb bypassrls password '{}'",
-            secrets.owner_password
-        );
+    if query(&superuser, "select from pg_roles where rolname = 'bulkhead_owner'").await? == 0 {
+        let rights = "login createrole createdb bypassrls";
+        let owner = format!("create role bulkhead_owner {rights} password '{}'", secrets.owner_password);
         query(&superuser, &owner).await?;
+    }
+    if query(&superuser, "select from pg_database where datname = 'bulkhead'").await? == 0 {
         query(&superuser, "create database bulkhead owner bulkhead_owner").await?;
     }
     Ok(url("bulkhead_owner", "bulkhead"))
@@ -132,14 +138,23 @@ fn copied(installed: &Path) -> anyhow::Result<PathBuf> {
 async fn init(
     mut initdb: Program,
     home: &Path,
-    cluster: &str,
+    cluster: &Path,
     user: Option<u32>,
     secrets: &Secrets,
 ) -> anyhow::Result<()> {
     let password = home.join("password");
     write!(private(&password)?, "{}", secrets.owner_password)?;
     chown(&password, user, user)?;
-    initdb.args(["-D", cluster, "-U", "postgres", "-E", "UTF8", "--auth=scram-sha-256", "--no-instructions"]);
+    initdb.args([
+        "-D",
+        &cluster.to_string_lossy(),
+        "-U",
+        "postgres",
+        "-E",
+        "UTF8",
+        "--auth=scram-sha-256",
+        "--no-instructions",
+    ]);
     initdb.args(["--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"]);
     initdb.args([&*format!("--pwfile={}", password.display())]);
     let output = initdb.command().output().await.context("cannot start initdb")?;
