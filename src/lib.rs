@@ -22,6 +22,7 @@ pub mod conversations;
 pub mod knowledge;
 pub mod leads;
 pub mod memory;
+pub mod openapi;
 pub mod providers;
 pub mod provisioning;
 pub mod sessions;

@@ -16,10 +16,11 @@ use crate::config::{BODY_LIMIT, Config, Place};
 use crate::error::Error;
 use crate::ids::{CompanyId, RequestId};
 use crate::platform::{Body, BodyError, Level, Platform};
+use crate::site::assets;
 use crate::tenant::TenantScope;
 use crate::tenant::auth::{self, HostCache, Member, Visitor};
 use crate::{
-    agents, chat, company, conversations, knowledge, leads, providers, provisioning, sessions, site,
+    agents, chat, company, conversations, knowledge, leads, openapi, providers, provisioning, sessions, site,
 };
 
 /// The routes. The order is that of the API's page; the first match wins, and no two match the same request.
@@ -27,15 +28,32 @@ pub static ROUTES: &[Route] = &[
     // The platform itself.
     apex("GET", "/healthz", "Is the worker running?", |call| Box::pin(site::health(call))),
     apex("GET", "/readyz", "Do database and Redis answer?", |call| Box::pin(site::ready(call))),
-    apex("GET", "/openapi.json", "This API, as OpenAPI 3.1", |call| Box::pin(site::openapi(call))),
+    apex("GET", "/openapi.json", "This API, as OpenAPI 3.1", |call| Box::pin(openapi::show(call))),
     apex("GET", "/v1/industries", "Industries to start from", |call| {
         Box::pin(provisioning::industries(call))
     }),
     apex("POST", "/v1/signup", "Make a company", |call| Box::pin(provisioning::signup(call))),
+    apex("GET", "/", "The platform's page, with signing up", |call| Box::pin(site::landing(call))),
+    apex("GET", "/assets/site.css", "Its style", |_| Box::pin(assets::file(&assets::SITE_CSS))),
+    apex("GET", "/assets/chat.css", "The chat's style, for an example", |_| {
+        Box::pin(assets::file(&assets::CHAT_CSS))
+    }),
+    apex("GET", "/assets/signup.js", "Its script", |_| Box::pin(assets::file(&assets::SIGNUP_JS))),
+    apex("GET", "/assets/icon.svg", "Its icon", |_| Box::pin(assets::file(&assets::PLATFORM_ICON))),
     // A company's site.
     guest("GET", "/", "The company's page, with the chat", |s, _| Box::pin(site::home(s))),
-    guest("GET", "/assets/chat.js", "The page's script", |_, _| Box::pin(site::script())),
-    guest("GET", "/assets/chat.css", "The page's style", |_, _| Box::pin(site::style())),
+    guest("GET", "/dashboard", "The frame of the dashboard", |s, _| Box::pin(site::dashboard(s))),
+    guest("GET", "/assets/site.css", "The pages' style", |_, _| Box::pin(assets::file(&assets::SITE_CSS))),
+    guest("GET", "/assets/theme.css", "The company's colour", |s, _| Box::pin(assets::theme(s))),
+    guest("GET", "/assets/icon.svg", "The company's icon", |s, _| Box::pin(assets::icon(s))),
+    guest("GET", "/assets/chat.css", "The chat's style", |_, _| Box::pin(assets::file(&assets::CHAT_CSS))),
+    guest("GET", "/assets/chat.js", "The chat", |_, _| Box::pin(assets::file(&assets::CHAT_JS))),
+    guest("GET", "/assets/dashboard.css", "The dashboard's style", |_, _| {
+        Box::pin(assets::file(&assets::DASHBOARD_CSS))
+    }),
+    guest("GET", "/assets/dashboard.js", "The dashboard", |_, _| {
+        Box::pin(assets::file(&assets::DASHBOARD_JS))
+    }),
     // Its visitors.
     guest("POST", "/v1/visitor", "A visitor token", |s, _| Box::pin(sessions::visitor(s))),
     visitor("POST", "/v1/chat", "Ask; the answer streams (SSE)", |v, call| Box::pin(chat::turn(v, call))),

@@ -1,0 +1,129 @@
+use super::*;
+
+const EVIL: &str =
+    "<img src=x onerror=alert(1)> ![](https://evil.example/x.png) [go](javascript:alert(1)) \"'&";
+
+fn service(name: &str, from: Option<u32>, to: Option<u32>) -> Service {
+    Service {
+        name: name.into(),
+        description: "Clears a blocked drain.".into(),
+        price_from_cents: from,
+        price_to_cents: to,
+        unit: "per drain".into(),
+        duration_minutes: Some(75),
+        includes: "A test under full flow.".into(),
+    }
+}
+
+fn sample(text: &str) -> Home<'_> {
+    let look = Look {
+        title: text.into(),
+        body: format!("{text} and **{text}**\n\n- {text}\n\n1. {text}\n\n## {text}"),
+        greeting: text.into(),
+        accent_color: "#0f6ab4".into(),
+    };
+    let mut services: Vec<_> = (0..9).map(|_| service(text, Some(15_000), Some(27_500))).collect();
+    services[0].description = text.into();
+    services[0].includes = text.into();
+    services[0].unit = text.into();
+    let hours = [Hours { weekday: 1, opens: 420, closes: 1_080 }];
+    let questions = vec![Question { question: text.into(), answer: text.into() }];
+    Home::new(text, look, services, &hours, questions, vec![Reply { body: text.into() }])
+}
+
+#[test]
+fn the_page_says_what_the_company_is_and_sells() {
+    let html = sample("Acme Plumbing").render().unwrap();
+    for part in [
+        "<h1>Acme Plumbing</h1>",
+        "<strong>Acme Plumbing</strong>",
+        "$150–$275",
+        "Usually takes 1 h 15 min",
+        "3 more services",
+        "7 AM – 6 PM",
+        "<td>Closed</td>",
+        "theme.css?v=0f6ab4",
+    ] {
+        assert!(html.contains(part), "{part} is not in {html}");
+    }
+}
+
+#[test]
+fn a_page_of_a_company_with_nothing_has_no_empty_parts() {
+    let look =
+        Look { title: "A".into(), body: String::new(), greeting: "Hi".into(), accent_color: String::new() };
+    let html = Home::new("A", look, Vec::new(), &[], Vec::new(), Vec::new()).render().unwrap();
+    for part in ["id=\"services\"", "id=\"hours\"", "id=\"questions\"", "#services", "#hours"] {
+        assert!(!html.contains(part), "{part} is in {html}");
+    }
+}
+
+#[test]
+fn what_a_company_writes_is_text_wherever_it_stands() {
+    let pages = [
+        sample(EVIL).render().unwrap(),
+        Dashboard { company: EVIL, initial: initial(EVIL), version: 1 }.render().unwrap(),
+    ];
+    for html in pages {
+        assert!(!html.contains("<img"), "{html}");
+        assert!(!html.contains(EVIL), "{html}");
+        assert!(!html.contains("href=\"javascript"), "{html}");
+        assert!(!html.contains("alert(1)) \""), "a quote gets out of an attribute: {html}");
+    }
+}
+
+#[test]
+fn pages_need_no_inline_script_or_style() {
+    let pages = [
+        sample("Acme").render().unwrap(),
+        Dashboard { company: "Acme", initial: 'A', version: 1 }.render().unwrap(),
+        Landing { domain: "example.com", version: 1 }.render().unwrap(),
+    ];
+    for html in pages {
+        assert!(!html.contains(" style=") && !html.contains("<style"), "{html}");
+        assert!(!html.contains(" onclick=") && !html.contains("<script>"), "{html}");
+        assert!(!html.contains("//cdn") && !html.contains("src=\"http"), "{html}");
+    }
+}
+
+#[test]
+fn prices() {
+    let check = |from, to, expected: &str| assert_eq!(service("", from, to).price(), expected);
+    check(None, None, "On request");
+    check(Some(0), Some(0), "Free");
+    check(Some(9_000), None, "from $90");
+    check(Some(8_900), Some(8_900), "$89");
+    check(Some(1_250), Some(1_250), "$12.50");
+    check(Some(120_000), Some(240_000), "$1,200–$2,400");
+    check(Some(100_500_000), Some(100_500_000), "$1,005,000");
+}
+
+#[test]
+fn durations_and_times() {
+    let duration = |minutes| Service { duration_minutes: minutes, ..service("", None, None) }.duration();
+    assert_eq!(duration(None), None);
+    assert_eq!(duration(Some(45)).as_deref(), Some("45 min"));
+    assert_eq!(duration(Some(120)).as_deref(), Some("2 h"));
+    for (minutes, expected) in
+        [(0, "12 AM"), (450, "7:30 AM"), (720, "12 PM"), (1_080, "6 PM"), (1_440, "12 AM")]
+    {
+        assert_eq!(clock(minutes), expected);
+    }
+}
+
+#[test]
+fn a_day_may_have_a_break() {
+    let hours =
+        [Hours { weekday: 7, opens: 480, closes: 720 }, Hours { weekday: 7, opens: 780, closes: 1_020 }];
+    let week = week(&hours);
+    assert_eq!(week.len(), 7);
+    assert_eq!(week[6].open, "8 AM – 12 PM, 1 PM – 5 PM");
+    assert_eq!(week[0].open, "Closed");
+}
+
+#[test]
+fn initials() {
+    assert_eq!(initial("acme"), 'A');
+    assert_eq!(initial("  «école»"), 'É');
+    assert_eq!(initial("…"), '•');
+}

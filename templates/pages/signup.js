@@ -1,0 +1,65 @@
+// Signing up on the platform's page.
+
+const form = document.getElementById("form");
+const made = document.getElementById("made");
+const problem = form.querySelector(".problem");
+const { company, slug, industry } = form.elements;
+
+const fail = (sentence) => {
+  problem.textContent = sentence;
+  problem.hidden = !sentence;
+};
+
+// An address from a name: "Söhne & Co. Plumbing" becomes sohne-and-co-plumbing.
+const suggest = (name) =>
+  name.normalize("NFD").replace(/\p{M}/gu, "").toLowerCase().replaceAll("&", " and ").replaceAll(/['’.]/g, "")
+    .replaceAll(/[^a-z0-9]+/g, "-").replace(/^[^a-z]+/, "").slice(0, 40).replace(/-+$/, "");
+
+// The address follows the name until somebody writes one.
+let own = false;
+company.oninput = () => {
+  if (!own) slug.value = suggest(company.value);
+};
+slug.oninput = () => {
+  own = slug.value !== "";
+  slug.value = slug.value.toLowerCase().replaceAll(" ", "-");
+};
+
+async function answer(path, body) {
+  const response = await fetch(path, body && { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(body) })
+    .catch(() => { throw new Error("Bulkhead could not be reached. Check your connection and try again."); });
+  const value = await response.json().catch(() => ({}));
+  if (response.ok) return value;
+  throw new Error(value.detail ?? "That did not work. Try again in a moment.");
+}
+
+form.onsubmit = async (event) => {
+  event.preventDefault();
+  const button = form.querySelector("button");
+  button.disabled = true;
+  fail("");
+  try {
+    const { company: { name, url } } = await answer("/v1/signup", Object.fromEntries(new FormData(form)));
+    document.getElementById("made-name").textContent = name;
+    document.getElementById("made-site").href = url;
+    document.getElementById("made-dashboard").href = `${url}/dashboard`;
+    form.hidden = true;
+    made.hidden = false;
+    made.focus();
+  } catch (error) {
+    fail(error.message);
+  }
+  button.disabled = false;
+};
+
+form.hidden = false;
+try {
+  const { industries } = await answer("/v1/industries");
+  for (const { slug, name } of industries) industry.append(new Option(name, slug));
+  industry.onchange = () => {
+    const chosen = industries.find((one) => one.slug === industry.value);
+    document.getElementById("summary").textContent = chosen?.summary ?? "";
+  };
+} catch (error) {
+  fail(error.message);
+}

@@ -1,0 +1,90 @@
+// What the browser tests share: Chromium, companies of their own on a running stand, and pages that are watched.
+// It starts no stand: STAND_URL says where the platform's page of one is (the default is that of ./scripts/dev).
+
+import assert from "node:assert/strict";
+import { randomBytes } from "node:crypto";
+import { chromium } from "playwright-core";
+
+export const root = (process.env.STAND_URL ?? "http://localhost:8787").replace(/\/$/, "");
+
+export const browser = await chromium.launch({
+  executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
+  headless: true,
+  args: [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+  ],
+});
+
+export const password = "a few words make a good one";
+
+/** A new company of an industry, with its address and its owner's login. */
+export async function company(industry, name = `Test ${industry}`) {
+  const slug = `t${randomBytes(6).toString("hex")}`;
+  const email = `owner@${slug}.example`;
+  const response = await fetch(`${root}/v1/signup`, {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify({ company: name, slug, industry, name: "Olive Owner", email, password }),
+  });
+  assert.equal(response.status, 201, await response.clone().text());
+  return { name, slug, email, password, url: root.replace("://", `://${slug}.`) };
+}
+
+/** Opens a page and watches it: `page.complaints` is what the console said, `page.asked` every address requested. */
+export async function visit(url, options = {}) {
+  const context = await browser.newContext(options);
+  const page = await context.newPage();
+  page.setDefaultTimeout(15_000);
+  page.complaints = [];
+  page.asked = [];
+  page.on("console", (message) => message.type() === "error" && page.complaints.push(message.text()));
+  page.on("pageerror", (error) => page.complaints.push(String(error)));
+  page.on("request", (request) => page.asked.push(request.url()));
+  const response = await page.goto(url, { waitUntil: "networkidle" });
+  assert.equal(response.status(), 200, url);
+  return page;
+}
+
+/** Asks in the chat and waits until the answer is there: the last message, without its sources. */
+export async function ask(page, question) {
+  await page.getByLabel("Your question").fill(question);
+  await page.getByRole("button", { name: "Send" }).click();
+  return answer(page);
+}
+
+export async function answer(page) {
+  await page.locator("#stop").waitFor({ state: "visible" }).catch(() => {});
+  await page.locator("#stop").waitFor({ state: "hidden" });
+  return page.locator(".message.agent > p").last().innerText();
+}
+
+/** Nothing was wrong, and nobody else was asked. */
+export function clean(page, url) {
+  assert.deepEqual(page.complaints, []);
+  assert.deepEqual(page.asked.filter((address) => !address.startsWith(`${url}/`)), []);
+}
+
+/** Nothing is wider than the window. */
+export async function fits(page, where) {
+  const [wide, window] = await page.evaluate(() => [document.documentElement.scrollWidth, innerWidth]);
+  assert.ok(wide <= window, `${where}: ${wide} px in a window of ${window} px`);
+}
+
+export async function signIn(page, { email, password }) {
+  await page.getByLabel("E-mail").fill(email);
+  await page.getByLabel("Password").fill(password);
+  await page.getByRole("button", { name: "Sign in" }).click();
+  await page.getByRole("heading", { name: "Overview" }).waitFor();
+}
+
+/** Opens a view of the dashboard. */
+export async function tab(page, name) {
+  await page.getByRole("navigation", { name: "Dashboard" }).getByRole("link", { name }).click();
+  await page.locator("#view section:not([hidden], [inert]) h1", { hasText: name }).waitFor();
+}
