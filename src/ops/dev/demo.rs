@@ -54,7 +54,7 @@ impl Companies<'_> {
     pub fn welcome(&self, slug: &str) -> String {
         let url = format!("http://{slug}.localhost:{}", self.port);
         format!(
-            "\nready {url}\n\nlogin {} password {}\n\nchat  curl -N {url}/v1/chat \
+            "\nready {url}\n\ndashboard {url}/dashboard  login {}  password {}\n\nchat  curl -N {url}/v1/chat \
              -H \"authorization: Bearer $(curl -s -X POST {url}/v1/visitor | sed 's/.*\"token\":\"\\([^\"]*\\)\".*/\\1/')\" \
              -H 'content-type: application/json' -d '{{\"message\":\"How much does it cost to replace a water heater?\"}}'\n",
             email(slug),
