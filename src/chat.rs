@@ -29,6 +29,8 @@ use crate::smart_router::{self, Choice};
 use crate::sse::{self, Reader};
 use crate::tenant::auth::Visitor;
 
+/// Longest answer that is kept, characters; the longest that a budget allows has about as many.
+const ANSWER_LIMIT: usize = 32_000;
 /// Times that an answer is offered to the database before the visitor is told it was not kept.
 const STORE_TRIES: u32 = 3;
 
@@ -181,6 +183,8 @@ async fn ask_model(
     while let Some(delta) = stream.next().await {
         match delta {
             Ok(delta) => {
+                // The database cannot keep NUL.
+                let delta = delta.replace('\0', "");
                 text.push_str(&delta);
                 if to.send("delta", &json!({ "text": delta })).await == Reader::Gone {
                     break;
@@ -196,7 +200,8 @@ async fn ask_model(
     if text.is_empty() {
         return Err(bill);
     }
-    Ok(Told { text, source: Source::Model, why: None, broken, cited: hits.to_vec(), bill: Some(bill) })
+    let cited = hits.iter().filter(|hit| hit.supports()).cloned().collect();
+    Ok(Told { text, source: Source::Model, why: None, broken, cited, bill: Some(bill) })
 }
 
 /// Answers with the best entry, word for word, or says that there is none and asks how to call back.
@@ -282,7 +287,7 @@ async fn keep(
             params![
                 answer,
                 question.conversation,
-                &told.text,
+                told.text.chars().take(ANSWER_LIMIT).collect::<String>(),
                 complete,
                 told.source.as_str(),
                 serde_json::Value::from(citations),

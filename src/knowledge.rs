@@ -37,6 +37,12 @@ impl Hit {
         self.score >= ANSWER_SCORE
     }
 
+    /// Whether the entry is close enough to the question to be named as what a model's answer rests on.
+    #[must_use]
+    pub fn supports(&self) -> bool {
+        self.score >= SUPPORT_SCORE
+    }
+
     /// What a reader sees of where an answer comes from.
     #[must_use]
     pub fn citation(&self) -> serde_json::Value {
@@ -46,6 +52,9 @@ impl Hit {
 
 /// From this score on an entry may answer by itself.
 const ANSWER_SCORE: f64 = 0.55;
+
+/// From this score on an entry is named as a source of a model's answer.
+const SUPPORT_SCORE: f64 = 0.4;
 
 /// Entries for a question, best first. A word counts by how rare it is among the entries in scope (inverse document
 /// frequency), so that a word which this company never uses counts most, and half when only the answer has it.

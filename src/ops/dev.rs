@@ -118,6 +118,8 @@ async fn serve(args: &Args, port: u16, data: &Path, processes: &mut Processes) -
     let mut program = Program::new("gateway", std::env::current_exe()?);
     program
         .args(["gateway", "--development", "--listen", &format!("127.0.0.1:{gateway}")])
+        // A busy development machine is no reason to refuse: production waits for 2 seconds.
+        .args(["--pool-wait-ms", "15000"])
         .env("DATABASE_URL", &worker_url)
         .env("REDIS_URL", &redis_url)
         .env("GATEWAY_REDIS_TOKEN", &secrets.redis_token);
