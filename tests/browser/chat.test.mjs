@@ -61,7 +61,7 @@ test("the conversation is there again after a reload, and goes on", async () => 
   const conversation = () => page.evaluate(() => JSON.parse(sessionStorage.getItem("chat")).conversation);
   const before = await conversation();
   await page.reload();
-  await page.getByText(HEATER).first().waitFor();
+  await page.locator(".message.visitor").waitFor();
   assert.equal(await page.locator(".message.agent > p").last().innerText(), told);
   assert.equal(await page.getByRole("list", { name: "Sources" }).count(), 1);
   await ask(page, "How long does a tank last?");

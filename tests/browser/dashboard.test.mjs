@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { after, test } from "node:test";
-import { ask, browser, clean, company, fits, signIn, tab, visit } from "./stand.mjs";
+import { ask, browser, clean, company, fits, save, signIn, tab, visit } from "./stand.mjs";
 
 after(() => browser.close());
 
@@ -50,7 +50,7 @@ test("an entry that is added is what the chat answers", async () => {
   await page.getByRole("button", { name: "Add an entry" }).click();
   await page.getByLabel("Question", { exact: true }).fill("Do you repair pinball machines?");
   await page.getByLabel("Answer", { exact: true }).fill("Yes, pinball machines are $42 an hour.");
-  await page.getByRole("button", { name: "Save" }).click();
+  await save(page);
   await page.getByLabel("Search").fill("pinball");
   await page.getByText("1 entry", { exact: true }).waitFor();
 
@@ -59,7 +59,7 @@ test("an entry that is added is what the chat answers", async () => {
 
   await page.getByRole("button", { name: "Edit" }).click();
   await page.getByLabel("Answer", { exact: true }).fill("Yes, pinball machines are $43 an hour.");
-  await page.getByRole("button", { name: "Save" }).click();
+  await save(page);
   await page.locator("#entries").getByText("$43").waitFor();
   assert.match(await ask(visitor, "Do you repair pinball machines?"), /\$43 an hour/);
 

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { gzipSync } from "node:zlib";
-import { ask, browser, clean, company, fits, signIn, tab, visit } from "./stand.mjs";
+import { ask, browser, clean, company, fits, save, signIn, tab, visit } from "./stand.mjs";
 
 let plumber;
 before(async () => (plumber = await company("plumbing", "Pia's Plumbing")));
@@ -75,7 +75,7 @@ test("a poisoned entry is text: it asks for nothing and becomes no element", asy
   await page.getByRole("button", { name: "Add an entry" }).click();
   await page.getByLabel("Question", { exact: true }).fill(`What is the zebra guarantee? ${poison.slice(0, 60)}`);
   await page.getByLabel("Answer", { exact: true }).fill(poison);
-  await page.getByRole("button", { name: "Save" }).click();
+  await save(page);
   await page.getByLabel("Search").fill("zebra");
   await page.getByText("1 entry").waitFor();
 
@@ -85,7 +85,7 @@ test("a poisoned entry is text: it asks for nothing and becomes no element", asy
     assert.ok((await visitor.locator("#messages").innerText()).includes("onerror"));
   }
   await visitor.reload();
-  await visitor.getByText("zebra").first().waitFor();
+  await visitor.locator(".message.visitor").nth(1).waitFor();
   for (const seen of [page, visitor]) {
     assert.equal(await seen.locator("#messages :is(img, script, a, svg), #entries :is(img, script, a, svg)").count(), 0);
     assert.doesNotMatch(await seen.title(), /owned/);

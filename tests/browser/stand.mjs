@@ -88,3 +88,9 @@ export async function tab(page, name) {
   await page.getByRole("navigation", { name: "Dashboard" }).getByRole("link", { name }).click();
   await page.locator("#view section:not([hidden], [inert]) h1", { hasText: name }).waitFor();
 }
+
+/** Saves the entry in the dialog and waits until it has closed: what is behind it takes no input before. */
+export async function save(page) {
+  await page.getByRole("dialog").getByRole("button", { name: "Save" }).click();
+  await page.getByRole("dialog").waitFor({ state: "hidden" });
+}
