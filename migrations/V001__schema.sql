@@ -629,7 +629,7 @@ comment on column services.slug is 'short name';
 comment on column services.name is 'name shown to customers';
 comment on column services.description is 'what it is';
 comment on column services.price_from_cents is 'lowest price, US cents; null: on request';
-comment on column services.price_to_cents is 'highest price, US cents; null: the lowest is the price';
+comment on column services.price_to_cents is 'highest price, US cents; the lowest where there is one price; null: there is no usual upper end';
 comment on column services.unit is 'what the price is for, for example "per visit"';
 comment on column services.duration_minutes is 'how long it usually takes; null: it varies';
 comment on column services.includes is 'what is included';

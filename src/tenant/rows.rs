@@ -107,6 +107,8 @@ impl<'de> serde::Deserializer<'de> for Cell {
     }
 
     parse! {
+        deserialize_i8 visit_i8 i8,
+        deserialize_u8 visit_u8 u8,
         deserialize_i16 visit_i16 i16,
         deserialize_i32 visit_i32 i32,
         deserialize_i64 visit_i64 i64,
@@ -148,7 +150,7 @@ impl<'de> serde::Deserializer<'de> for Cell {
     }
 
     forward_to_deserialize_any! {
-        i8 u8 i128 u128 char str string unit unit_struct seq tuple tuple_struct map struct identifier ignored_any
+        i128 u128 char str string unit unit_struct seq tuple tuple_struct map struct identifier ignored_any
     }
 }
 

@@ -1,11 +1,11 @@
 // What the browser tests share: Chromium, companies of their own on a running stand, and pages that are watched.
-// It starts no stand: STAND_URL says where the platform's page of one is (the default is that of ./scripts/dev).
+// It starts no stand: ROOT_URL says where the platform's page of one is (the default is that of ./scripts/dev).
 
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
 import { chromium } from "playwright-core";
 
-export const root = (process.env.STAND_URL ?? "http://localhost:8787").replace(/\/$/, "");
+export const root = (process.env.ROOT_URL ?? "http://localhost:8787").replace(/\/$/, "");
 
 export const browser = await chromium.launch({
   executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",

@@ -116,7 +116,7 @@ fn rows_of(file: &File) -> Vec<(&'static str, Value)> {
             "template_entries",
             json!({
                 "template": template, "slug": row.slug, "category": row.category, "question": row.question.trim(),
-                "answer": row.answer.trim(), "keywords": row.keywords, "to_confirm": row.confirm, "position": position,
+                "answer": flowing(&row.answer), "keywords": row.keywords, "to_confirm": row.confirm, "position": position,
             }),
         );
     }
@@ -202,7 +202,7 @@ fn rows_of(file: &File) -> Vec<(&'static str, Value)> {
         add(
             "master_knowledge",
             json!({
-                "industry": industry, "slug": row.slug, "question": row.question.trim(), "answer": row.answer.trim(),
+                "industry": industry, "slug": row.slug, "question": row.question.trim(), "answer": flowing(&row.answer),
                 "keywords": row.keywords,
             }),
         );
@@ -275,3 +275,20 @@ and not exists (
     select from jsonb_populate_recordset(null::master_knowledge, $2) kept
     where kept.industry is not distinct from old.industry and kept.slug = old.slug
 )";
+
+/// A text whose single line breaks are those of its file: joined, so that only its paragraphs stay apart.
+fn flowing(text: &str) -> String {
+    let paragraphs = text.trim().split("\n\n");
+    paragraphs
+        .map(|paragraph| paragraph.split_whitespace().collect::<Vec<_>>().join(" "))
+        .collect::<Vec<_>>()
+        .join("\n\n")
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn line_breaks_of_a_file_are_none_of_the_text() {
+        assert_eq!(super::flowing("\nOne\ntwo  three.\n\nFour\nfive.\n"), "One two three.\n\nFour five.");
+    }
+}
