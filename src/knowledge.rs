@@ -51,13 +51,16 @@ impl Hit {
 }
 
 /// From this score on an entry may answer by itself.
-const ANSWER_SCORE: f64 = 0.55;
+const ANSWER_SCORE: f64 = 0.45;
 
 /// From this score on an entry is named as a source of a model's answer.
-const SUPPORT_SCORE: f64 = 0.4;
+const SUPPORT_SCORE: f64 = 0.35;
 
-/// Entries for a question, best first. A word counts by how rare it is among the entries in scope (inverse document
-/// frequency), so that a word which this company never uses counts most, and half when only the answer has it.
+/// Entries for a question, best first: how much of what the question says each one is about.
+///
+/// A word weighs by how rare it is among the entries in scope (inverse document frequency). One that none of them has
+/// weighs as the lexicon of all trades says: a word of another trade weighs much, so that a dentist's entries do not
+/// answer for a water heater; filler and typos weigh little. A word that only the answer has counts half.
 pub(crate) const KNOWLEDGE_SEARCH: TenantSql = crate::sql!(
     "with asked as (
          select lexeme from unnest(to_tsvector('english', $2)) limit 32
@@ -79,9 +82,12 @@ pub(crate) const KNOWLEDGE_SEARCH: TenantSql = crate::sql!(
          from visible v
      ),
      weights as (
-         select a.lexeme, ln(1 + (select count(*) from words) / (0.5 + count(w.entry_id))) as weight
+         select a.lexeme,
+                case when count(w.entry_id) > 0 then ln(1 + (select count(*) from words) / (0.5 + count(w.entry_id)))
+                     else coalesce(min(l.weight), 0.8) end as weight
          from asked a
          left join words w on a.lexeme = any(w.whole)
+         left join lexicon l on l.lexeme = a.lexeme
          group by a.lexeme
      ),
      scored as (

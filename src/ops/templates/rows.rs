@@ -53,6 +53,7 @@ pub async fn load(owner_url: &str, files: &[File]) -> anyhow::Result<Summary> {
         .execute(MASTER_PRUNE, &[&slugs, &Json(master_slugs(files))])
         .await
         .context(refused("master_knowledge"))?;
+    transaction.batch_execute(LEXICON).await.with_context(|| refused("lexicon"))?;
     transaction.commit().await?;
     drop(client);
     driver.await??;
@@ -213,6 +214,13 @@ fn rows_of(file: &File) -> Vec<(&'static str, Value)> {
 fn numbered<T>(rows: &[toml::Spanned<T>]) -> impl Iterator<Item = (i32, &T)> {
     (1..).zip(rows.iter().map(toml::Spanned::as_ref))
 }
+
+/// Weighs the words of all entries there are now, of these templates and of those loaded before.
+const LEXICON: &str = "
+delete from lexicon;
+insert into lexicon (lexeme, weight)
+select word, least(4, ln(greatest(1, (select count(*) from template_entries) / (1.0 + ndoc))))
+from ts_stat($$select to_tsvector('english', question || ' ' || keywords || ' ' || answer) from template_entries$$)";
 
 /// Table, how to forget the templates in $1 (an array of slugs), how to write the rows in $1 (a JSON array of objects).
 type Statement = (&'static str, Option<&'static str>, &'static str);
