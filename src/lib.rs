@@ -5,6 +5,7 @@
 pub mod config;
 pub mod error;
 pub mod ids;
+pub mod knockout;
 pub mod platform;
 
 pub mod routes;

@@ -11,6 +11,7 @@ use serde_json::Value;
 use crate::config::{HOLD_MS, MEMORY_S};
 use crate::error::Error;
 use crate::ids::{ConversationId, ProviderId, ReservationId};
+use crate::knockout::{Wall, stands};
 use crate::llm::Usage;
 use crate::memory::Remembered;
 use crate::platform::Level;
@@ -146,7 +147,7 @@ pub async fn confirm(
     };
     let permit = Permit { reservation: opening.reservation, day: opening.day.clone(), reserved_microusd };
     // Layer 7's backstop: the ledger caps what Redis would allow.
-    if budget.ledger_spent_microusd >= budget.daily_limit_microusd {
+    if budget.ledger_spent_microusd >= budget.daily_limit_microusd && stands(Wall::LedgerCap) {
         let released = settle(&visitor.scope, Some(&permit.release()), opening.conversation, &[]).await;
         if let Err(error) = released {
             visitor.scope.log(Level::Warn, "reservation left to expire", &format!("{error:?}"));
@@ -177,7 +178,7 @@ pub async fn settle(
         None => (String::new(), 0),
     };
     let mut args = vec![
-        scope.company_id().to_string(),
+        owner(scope),
         reservation,
         (now_ms + HOLD_MS).to_string(),
         cost.to_string(),
@@ -245,12 +246,8 @@ impl Opening {
             scope.key_visitor_turns(visitor.id, self.minute),
             scope.key_memory(self.conversation),
         ];
-        let mut args = vec![
-            scope.company_id().to_string(),
-            self.reservation.to_string(),
-            now_ms.to_string(),
-            HOLD_MS.to_string(),
-        ];
+        let mut args =
+            vec![owner(scope), self.reservation.to_string(), now_ms.to_string(), HOLD_MS.to_string()];
         if let Some((budget, ceiling_microusd)) = seed {
             args.push(budget.daily_limit_microusd.to_string());
             args.push(ceiling_microusd.to_string());
@@ -272,7 +269,9 @@ impl Opening {
             |at: usize| reply.get(at).and_then(Value::as_str).and_then(|text| text.parse::<u64>().ok());
         let values = reply.get(4).and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
         self.memory = values.iter().filter_map(|value| Remembered::of(visitor, value)).collect();
-        Ok(match (reply.get(0).and_then(Value::as_str), number(1), number(2), number(3)) {
+        let verdict = reply.get(0).and_then(Value::as_str);
+        let verdict = verdict.map(|verdict| if stands(Wall::Budget) { verdict } else { "held" });
+        Ok(match (verdict, number(1), number(2), number(3)) {
             (Some("held"), Some(reserved_microusd), Some(limit_microusd), Some(turns)) => Verdict::Held {
                 reserved_microusd,
                 limit_microusd,
@@ -293,6 +292,11 @@ impl Opening {
             }
         })
     }
+}
+
+/// Whose a day's hash says it is: its key's company once more, so that a wrong key is noticed.
+fn owner(scope: &TenantScope) -> String {
+    if stands(Wall::ValueOwner) { scope.company_id().to_string() } else { "everybody".to_owned() }
 }
 
 /// The day (UTC) of a time, ISO 8601.

@@ -5,6 +5,7 @@
 use serde_json::Value;
 
 use crate::ids::{CompanyId, VisitorId};
+use crate::knockout::{Wall, stands};
 use crate::llm::{Role, Turn};
 use crate::platform::Level;
 use crate::tenant::TenantSql;
@@ -35,7 +36,7 @@ impl Remembered {
     #[must_use]
     pub fn of(visitor: &Visitor, value: &Value) -> Option<Self> {
         let remembered: Self = serde_json::from_str(value.as_str()?).ok()?;
-        let ours = remembered.company == visitor.scope.company_id();
+        let ours = remembered.company == visitor.scope.company_id() || !stands(Wall::ValueOwner);
         if !ours {
             visitor.scope.log(
                 Level::Error,
@@ -43,7 +44,8 @@ impl Remembered {
                 "a value of a conversation's memory was dropped",
             );
         }
-        (ours && remembered.visitor == visitor.id).then_some(remembered)
+        let theirs = remembered.visitor == visitor.id || !stands(Wall::ValueOwner);
+        (ours && theirs).then_some(remembered)
     }
 
     /// As it is kept.

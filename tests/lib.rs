@@ -6,10 +6,12 @@
     clippy::panic,
     clippy::indexing_slicing,
     clippy::string_slice,
+    clippy::disallowed_methods,
     reason = "without what is here there is nothing to test: the message is for the person who started the tests"
 )]
 
 pub mod company;
+pub mod core;
 pub mod native;
 pub mod stand;
 pub mod upstream;

@@ -144,7 +144,6 @@ fn client() -> reqwest::Client {
 ///
 /// # Panics
 /// When it is not built.
-#[expect(clippy::disallowed_methods, reason = "tests are a native program")]
 pub fn tool() -> PathBuf {
     let tool = match std::env::var("BULKHEAD_BIN") {
         Ok(path) => PathBuf::from(path),

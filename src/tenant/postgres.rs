@@ -5,6 +5,7 @@
 //! The protocol is Neon's SQL over HTTP (<https://github.com/neondatabase/neon/blob/main/proxy/README.md>), so that
 //! the same worker runs against Neon and against `bulkhead gateway`.
 
+use std::borrow::Cow;
 use std::marker::PhantomData;
 
 use bytes::Bytes;
@@ -16,6 +17,7 @@ use super::rows::{Outcome, bytea_text};
 use super::{Actor, Company, TenantScope, TenantSql, required};
 use crate::config::{ConfigError, DATABASE_TIMEOUT_MS, REPLY_LIMIT};
 use crate::error::Error;
+use crate::knockout::{Wall, filtered, stands};
 use crate::platform::{Outbound, Platform};
 
 impl TenantScope {
@@ -24,7 +26,9 @@ impl TenantScope {
     pub fn batch(&self) -> Batch<'_> {
         let mut batch = Batch { scope: self, queries: Vec::with_capacity(8) };
         batch.push(SCOPE_SET, Vec::new());
-        if let Actor::Member { user, session, roles } = self.actor {
+        if let Actor::Member { user, session, roles } = self.actor
+            && stands(Wall::Membership)
+        {
             batch.push(MEMBER_CHECK.text(), params![session, user, roles]);
         }
         batch
@@ -53,7 +57,7 @@ pub struct Batch<'scope> {
 
 #[derive(serde::Serialize)]
 struct Query {
-    query: &'static str,
+    query: Cow<'static, str>,
     params: Vec<Value>,
 }
 
@@ -88,7 +92,7 @@ impl Batch<'_> {
         let mut params = Vec::with_capacity(rest.len() + 1);
         params.push(Value::String(self.scope.company.id.to_string()));
         params.extend(rest.into_iter().map(|param| param.0));
-        self.queries.push(Query { query, params });
+        self.queries.push(Query { query: filtered(query), params });
         self.queries.len() - 1
     }
 }
@@ -324,7 +328,7 @@ pub(super) async fn company_by_host(
     host: &str,
     kind: &str,
 ) -> Result<Option<Company>, Error> {
-    let query = Query { query: COMPANY_BY_HOST, params: vec![host.into(), kind.into()] };
+    let query = Query { query: COMPANY_BY_HOST.into(), params: vec![host.into(), kind.into()] };
     let outcome = endpoint.send(platform, &[query]).await?.into_iter().next();
     let outcome = outcome.ok_or_else(|| Error::Internal("the database answered no statement".into()))?;
     let rows = outcome.into_rows::<Company>();
@@ -336,7 +340,7 @@ const COMPANY_BY_HOST: &str = "select company_id, slug, name, industry from comp
 
 /// The industries that a company can start from: platform data, the same for everybody.
 pub(crate) async fn industries(call: &crate::routes::Call) -> Result<Vec<Industry>, Error> {
-    let query = Query { query: INDUSTRY_LIST, params: Vec::new() };
+    let query = Query { query: INDUSTRY_LIST.into(), params: Vec::new() };
     let outcome = call.app.config.secrets.database.send(&*call.platform, &[query]).await?.into_iter().next();
     let outcome = outcome.ok_or_else(|| Error::Internal("the database answered no statement".into()))?;
     outcome.into_rows().map_err(|error| Error::Internal(format!("industries: {error}")))
@@ -354,7 +358,7 @@ const INDUSTRY_LIST: &str = "select slug, name, summary from templates where kin
 
 /// Whether the database answers at all.
 pub(super) async fn ping(platform: &dyn Platform, endpoint: &Endpoint) -> Result<(), Error> {
-    endpoint.send(platform, &[Query { query: "select 1", params: Vec::new() }]).await.map(|_| ())
+    endpoint.send(platform, &[Query { query: "select 1".into(), params: Vec::new() }]).await.map(|_| ())
 }
 
 #[cfg(test)]

@@ -13,6 +13,7 @@ use super::{TenantScope, required};
 use crate::config::{ConfigError, REDIS_TIMEOUT_MS, REPLY_LIMIT};
 use crate::error::Error;
 use crate::ids::{ConversationId, VisitorId};
+use crate::knockout::{Wall, stands};
 use crate::platform::{Outbound, Platform};
 
 /// The name of a value of one company. The company stands in braces: a hash tag, so that all keys of a company are in
@@ -24,25 +25,30 @@ impl TenantScope {
     /// What was spent and is reserved on a day (UTC), and the limits of that day: a hash.
     #[must_use]
     pub fn key_daily_spend(&self, day: &str) -> TenantKey {
-        TenantKey(format!("daily_spend:{{{}}}:{day}", self.company.id))
+        TenantKey(format!("daily_spend:{{{}}}:{day}", self.tag()))
     }
 
     /// How many turns a visitor began in a minute (Unix time / 60): a counter.
     #[must_use]
     pub fn key_visitor_turns(&self, visitor: VisitorId, minute: u64) -> TenantKey {
-        TenantKey(format!("visitor_turns:{{{}}}:{visitor}:{minute}", self.company.id))
+        TenantKey(format!("visitor_turns:{{{}}}:{visitor}:{minute}", self.tag()))
     }
 
     /// What was said of late in a conversation: a list. Each value names company and visitor once more.
     #[must_use]
     pub fn key_memory(&self, conversation: ConversationId) -> TenantKey {
-        TenantKey(format!("memory:{{{}}}:{conversation}", self.company.id))
+        TenantKey(format!("memory:{{{}}}:{conversation}", self.tag()))
     }
 
     /// How often somebody tried to sign in with an e-mail address of late (by its hash): a counter.
     #[must_use]
     pub fn key_login_attempts(&self, email_hash: &str) -> TenantKey {
-        TenantKey(format!("login_attempts:{{{}}}:{email_hash}", self.company.id))
+        TenantKey(format!("login_attempts:{{{}}}:{email_hash}", self.tag()))
+    }
+
+    /// What stands in the braces of each key of this company.
+    fn tag(&self) -> String {
+        if stands(Wall::KeyPrefix) { self.company.id.to_string() } else { "everybody".to_owned() }
     }
 
     /// Runs a script over keys of this company, in one request.

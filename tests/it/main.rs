@@ -15,6 +15,7 @@ mod chat;
 mod compile_fail;
 mod gateway;
 mod isolation;
+mod knockouts;
 mod llm;
 mod migrate;
 mod people;
