@@ -307,8 +307,11 @@ pub fn day(now_ms: u64) -> String {
         .map_or_else(String::new, |time| time.date_naive().to_string())
 }
 
-/// Reserves, counts, reads memory; all or nothing. Answers {verdict, amount, limit, turns, memory}.
-const OPEN: &str = "
+/// Reserves, counts, reads memory; all or nothing. Keys: day, visitor's turns, memory. Arguments: company, reservation,
+/// now and hold in milliseconds; to seed also limit, ceiling, turns a minute, spent. Answers {verdict, amount, limit,
+/// turns, memory}. Public for the tests that model it.
+#[doc(hidden)]
+pub const OPEN: &str = "
 local key, turns_key, memory_key = KEYS[1], KEYS[2], KEYS[3]
 local company, id, now, hold_ms = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
 local day, flat = {}, redis.call('HGETALL', key)
@@ -336,13 +339,15 @@ for field, value in pairs(day) do
         local amount, void_at = string.match(value, '^(%w+):(%d+)$')
         if tonumber(void_at) <= now then
             redis.call('HDEL', key, field)
+            day[field] = nil
         elseif amount ~= 's' then
             held = held + tonumber(amount)
         end
     end
 end
-if not day['h:' .. id] then
-    if tonumber(day.spent) + held + tonumber(day.ceiling) > tonumber(day.limit) then
+local mine = day['h:' .. id]
+if not mine or string.sub(mine, 1, 2) == 's:' then
+    if mine or tonumber(day.spent) + held + tonumber(day.ceiling) > tonumber(day.limit) then
         return {'refused', day.ceiling, day.limit, day.turns, memory}
     end
     redis.call('HSET', key, 'h:' .. id, day.ceiling .. ':' .. string.format('%.0f', now + hold_ms))
@@ -350,8 +355,10 @@ end
 return {'held', day.ceiling, day.limit, day.turns, memory}
 ";
 
-/// Settles a reservation once, and keeps what was said.
-const SETTLE: &str = "
+/// Settles a reservation once, and keeps what was said. Keys: day, memory. Arguments: company, reservation or nothing, when
+/// the settled mark may go, cost, seconds to keep the memory, and values for it. Public for the tests that model it.
+#[doc(hidden)]
+pub const SETTLE: &str = "
 local key, memory_key = KEYS[1], KEYS[2]
 local company, id, void_at, cost, memory_s = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
 if id ~= '' then

@@ -16,6 +16,7 @@ mod compile_fail;
 mod gateway;
 mod isolation;
 mod knockouts;
+mod limiter_model;
 mod llm;
 mod migrate;
 mod people;
