@@ -200,11 +200,9 @@ impl Day<'_> {
 
     /// Redis has exactly what the model has.
     fn promises(&mut self) -> Result<(), TestCaseError> {
-        let spent: Option<u64> =
-            redis::cmd("HGET").arg(&self.keys[0]).arg("spent").query(self.redis).unwrap();
-        prop_assert_eq!(spent.unwrap_or(0), self.spent);
         let day: BTreeMap<String, String> =
             redis::cmd("HGETALL").arg(&self.keys[0]).query(self.redis).unwrap();
+        prop_assert_eq!(day.get("spent").map_or(0, |spent| spent.parse().unwrap()), self.spent);
         let held: u64 = day
             .iter()
             .filter(|(field, _)| field.starts_with("h:"))
@@ -253,8 +251,7 @@ fn a_thousand_days_keep_their_promises() {
         panic!("{error}");
     }
     let (opened, calls) = total.get();
-    println!("limiter model: 1000 days, {calls} calls of the scripts, {opened} turns admitted");
-    assert!(opened > 10_000, "the days are too poor to show anything: {opened}");
+    assert!(calls > 100_000 && opened > 10_000, "too poor to show anything: {calls} calls, {opened} turns");
 }
 
 #[test]
