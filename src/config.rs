@@ -203,6 +203,26 @@ mod tests {
         check("localhost", None);
     }
 
+    proptest::proptest! {
+        #[test]
+        fn whatever_a_host_is_it_stands_for_itself_only(host in ".{0,80}|[a-z.:-]{0,20}\\.example\\.com[.:a-z0-9]{0,6}") {
+            let root = Root::parse("https://example.com").unwrap();
+            match root.place(&host) {
+                Some(Place::Slug(slug)) => {
+                    let bare = host.to_ascii_lowercase();
+                    let bare = bare.split(':').next().unwrap();
+                    proptest::prop_assert_eq!(bare, format!("{slug}.example.com"));
+                    proptest::prop_assert!(!slug.contains('.'));
+                }
+                Some(Place::Apex) => proptest::prop_assert!(host.to_ascii_lowercase().starts_with("example.com")),
+                Some(Place::Custom(custom)) => {
+                    proptest::prop_assert!(custom != "example.com" && !custom.ends_with(".example.com"));
+                }
+                None => {}
+            }
+        }
+    }
+
     #[test]
     fn urls() {
         let root = Root::parse("http://localhost:8787/").unwrap();

@@ -143,9 +143,9 @@ pub async fn remove(member: Member, call: Call) -> Result<Response<Body>, Error>
 /// [`Error::Invalid`] with what is wrong.
 pub(crate) fn base_url_check(url: &str, allowed: &[String]) -> Result<String, Error> {
     let refuse = |why: &str| Error::Invalid(format!("This base_url cannot be used: {why}."));
-    let plain = url.bytes().all(|b| b.is_ascii_graphic() && !matches!(b, b'@' | b'\\' | b'?' | b'#' | b'%'));
+    let plain = url.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._~/:".contains(&b));
     if !plain {
-        return Err(refuse("it takes letters, digits and the signs of a plain URL, and no query"));
+        return Err(refuse("it takes letters, digits and the signs - . _ ~ / : only, and no query"));
     }
     let rest = url
         .strip_prefix("https://")
@@ -293,6 +293,18 @@ mod tests {
         assert_eq!(super::base_url_check(url, &allowed).is_ok(), fine, "{url}");
     }
 
+    proptest::proptest! {
+        #[test]
+        fn no_base_url_leads_elsewhere(url in ".{0,60}|https?://[a-z0-9.@:/#?%\\\\-]{0,50}|https://api\\.groq\\.com[ -~]{0,20}") {
+            let allowed = ["api.groq.com".to_owned()];
+            if let Ok(url) = super::base_url_check(&url, &allowed) {
+                let parsed: http::Uri = url.parse().unwrap();
+                proptest::prop_assert_eq!(parsed.scheme_str(), Some("https"));
+                proptest::prop_assert_eq!(parsed.authority().map(|authority| authority.as_str()), Some("api.groq.com"));
+            }
+        }
+    }
+
     #[test]
     fn base_urls() {
         check("https://api.groq.com/openai/v1", true);
@@ -314,6 +326,7 @@ mod tests {
         check("https://[::ffff:169.254.169.254]/", false);
         check("https://api.groq.com/../x", false);
         check("https://api.groq.com//evil.org", false);
+        check("https://api.groq.com/v1\"<>^`{|}", false);
         check("ftp://api.groq.com/", false);
         check("", false);
     }

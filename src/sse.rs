@@ -327,4 +327,12 @@ mod tests {
         let map = std::collections::BTreeMap::from([((1, 2), 3)]);
         assert_eq!(encode("x", &map), "event: x\ndata: null\n\n");
     }
+
+    proptest::proptest! {
+        #[test]
+        fn any_bytes_cut_anywhere_decode_alike(bytes in proptest::collection::vec(proptest::prop_oneof![4 => proptest::sample::select(b"data:event id\r\n\n: x".to_vec()), 1 => 0..=255_u8], 0..120), cut in 0..120_usize) {
+            let (head, tail) = bytes.split_at(cut.min(bytes.len()));
+            proptest::prop_assert_eq!(decode(&[&bytes]), decode(&[head, tail]));
+        }
+    }
 }

@@ -247,6 +247,22 @@ mod tests {
         assert!(ring.verify("https://x", a, &sign(jwk), NOW).is_none());
     }
 
+    proptest::proptest! {
+        #[test]
+        fn no_other_text_is_a_token(text in ".{0,200}|[A-Za-z0-9_-]{0,60}\\.[A-Za-z0-9_-]{0,90}\\.[A-Za-z0-9_-]{0,50}", at in 0..400_usize, to in 33..127_u8) {
+            let ring = ring(&["k1"]);
+            let a: CompanyId = A.parse().unwrap();
+            proptest::prop_assert_eq!(ring.verify("https://x", a, &text, NOW), None);
+            // A good one with one byte changed; the last character's spare bits may be anything, so it is left alone.
+            let good = ring.sign("https://x", a, visitor(), NOW).unwrap();
+            let mut changed = good.clone().into_bytes();
+            let at = at % (changed.len() - 1);
+            changed[at] = to;
+            let changed = String::from_utf8(changed).unwrap();
+            proptest::prop_assert_eq!(ring.verify("https://x", a, &changed, NOW).is_some(), changed == good);
+        }
+    }
+
     #[test]
     fn settings() {
         let parse = |text: &str| KeyRing::parse(&|_| Some(text.to_owned())).is_ok();
