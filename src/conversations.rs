@@ -107,7 +107,7 @@ const MESSAGE_LIST: TenantSql = crate::sql!(
 );
 
 /// Begins a conversation with the agent of a short name, or with the default one; touches nothing when there is none.
-pub(crate) const CONVERSATION_BEGIN: TenantSql = crate::sql!(
+pub const CONVERSATION_BEGIN: TenantSql = crate::sql!(
     "insert into conversations (company_id, conversation_id, agent_id, visitor_id)
      select $1, $2, a.agent_id, $3
      from agents a

@@ -51,7 +51,7 @@ impl Hit {
 }
 
 /// From this score on an entry may answer by itself.
-const ANSWER_SCORE: f64 = 0.45;
+pub const ANSWER_SCORE: f64 = 0.48;
 
 /// From this score on an entry is named as a source of a model's answer.
 const SUPPORT_SCORE: f64 = 0.35;
@@ -61,7 +61,7 @@ const SUPPORT_SCORE: f64 = 0.35;
 /// A word weighs by how rare it is among the entries in scope (inverse document frequency). One that none of them has
 /// weighs as the lexicon of all trades says: a word of another trade weighs much, so that a dentist's entries do not
 /// answer for a water heater; filler and typos weigh little. A word that only the answer has counts half.
-pub(crate) const KNOWLEDGE_SEARCH: TenantSql = crate::sql!(
+pub const KNOWLEDGE_SEARCH: TenantSql = crate::sql!(
     "with asked as (
          select lexeme from unnest(to_tsvector('english', $2)) limit 32
      ),

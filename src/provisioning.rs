@@ -155,7 +155,8 @@ struct Signup {
     password: String,
 }
 
-const COMPANY_ADD: TenantSql = crate::sql!(
+/// The company's own row, if there is such an industry.
+pub const COMPANY_ADD: TenantSql = crate::sql!(
     "insert into companies (company_id, slug, name, industry)
      select $1, $2, $3, t.slug
      from templates t
@@ -183,7 +184,7 @@ const BUDGET_ADD: TenantSql = crate::sql!(
 
 /// What is copied from templates, in the order of their foreign keys. `$2` is the industry, `$3` the company's name,
 /// which stands wherever a template says `{{company}}`.
-const COPIES: &[TenantSql] = &[
+pub const COPIES: &[TenantSql] = &[
     crate::sql!(
         "insert into gpt_contexts (company_id, context_id, kind, body, position)
          select $1, gen_random_uuid(), t.kind, replace(t.body, '{{company}}', $3), t.position

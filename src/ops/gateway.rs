@@ -20,7 +20,7 @@ use tokio_postgres::{Config, NoTls};
 mod batch;
 mod json;
 mod metrics;
-mod param;
+pub mod param;
 mod pg_array;
 mod pg_number;
 mod pg_text;

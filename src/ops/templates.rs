@@ -3,6 +3,7 @@
 
 mod alike;
 mod check;
+mod eval;
 mod findings;
 mod format;
 mod price;
@@ -41,6 +42,15 @@ enum Command {
         #[arg(long)]
         dir: Option<PathBuf>,
     },
+    /// Ask each loaded industry its golden questions, through the search that the worker uses, and print how well it answers.
+    Eval {
+        /// URL of the role that owns the schema.
+        #[arg(long, env = "DATABASE_OWNER_URL", hide_env_values = true)]
+        database_url: String,
+        /// Also print each question that did not come out as it should.
+        #[arg(long)]
+        verbose: bool,
+    },
     /// Check the templates, then load them in one transaction.
     Load {
         /// Load this directory (with industries/ and company/ in it) instead of the templates in the binary.
@@ -59,6 +69,13 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
         Command::Check { dir } => {
             for template in &checked(&dir.as_deref().map_or_else(embedded, from_dir)?)? {
                 writeln!(out, "{}", rows::counts(template))?;
+            }
+        }
+        Command::Eval { database_url, verbose } => {
+            let report = eval::run(&database_url).await?;
+            write!(out, "{report}")?;
+            if verbose {
+                report.missed.iter().try_for_each(|line| writeln!(out, "{line}"))?;
             }
         }
         Command::Load { dir, database_url } => {

@@ -13,6 +13,11 @@ use tokio_postgres::types::{Format, IsNull, ToSql, Type};
 pub struct Param<'a>(Option<Cow<'a, str>>);
 
 impl<'a> Param<'a> {
+    /// NULL.
+    pub fn null() -> Self {
+        Self(None)
+    }
+
     /// Reads a JSON value: null is NULL, a string itself, a number, boolean or object its JSON text, and an
     /// array a Postgres array literal. Numbers keep every digit that the client wrote.
     pub fn from_json(json: &'a RawValue) -> Result<Self, serde_json::Error> {
@@ -23,6 +28,12 @@ impl<'a> Param<'a> {
             Some(b'[') => Some(Cow::Owned(array_literal(text)?)),
             _ => Some(Cow::Borrowed(text)),
         }))
+    }
+}
+
+impl<'a> From<&'a str> for Param<'a> {
+    fn from(text: &'a str) -> Self {
+        Self(Some(Cow::Borrowed(text)))
     }
 }
 
