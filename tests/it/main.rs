@@ -13,6 +13,7 @@ mod bad_input;
 mod budget;
 mod chat;
 mod compile_fail;
+mod faults;
 mod gateway;
 mod isolation;
 mod knockouts;
