@@ -21,6 +21,7 @@ mod limiter_model;
 mod llm;
 mod migrate;
 mod people;
+mod poison;
 mod schema;
 mod stand;
 mod statements;
