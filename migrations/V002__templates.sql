@@ -235,7 +235,7 @@ create table master_knowledge (
     keywords text not null,
     search tsvector not null generated always as (
         setweight(to_tsvector('english', question || ' ' || keywords), 'A')
-        || setweight(to_tsvector('english', answer), 'B')
+        || setweight(to_tsvector('english', answer), 'D')
     ) stored
 );
 create unique index master_knowledge_slug on master_knowledge (coalesce(industry, ''), slug);
