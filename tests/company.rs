@@ -23,6 +23,15 @@ pub struct Company {
     pub refresh: String,
 }
 
+/// Somebody who works at a company.
+#[derive(Clone, Debug)]
+pub struct Person {
+    /// Their id.
+    pub user: String,
+    /// Their address to sign in with; the password is [`PASSWORD`].
+    pub email: String,
+}
+
 /// A visitor of a company.
 pub struct Visitor<'company> {
     company: &'company Company,
@@ -58,12 +67,7 @@ impl Company {
         assert_eq!(status, 201, "{made}");
         let id = made["company"]["company_id"].as_str().unwrap().to_owned();
         let mut company = Self { stand, slug, id, owner: String::new(), refresh: String::new() };
-        let (status, tokens) = company
-            .call("", Method::POST, "/v1/login", Some(json!({ "email": email, "password": PASSWORD })))
-            .await;
-        assert_eq!(status, 200, "{tokens}");
-        company.owner = tokens["access_token"].as_str().unwrap().to_owned();
-        company.refresh = tokens["refresh_token"].as_str().unwrap().to_owned();
+        (company.owner, company.refresh) = company.sign_in(&email).await;
         company
     }
 
@@ -105,6 +109,31 @@ impl Company {
         let body = json!({ "kind": kind, "name": "Test", "api_key": key });
         let made = self.owner(Method::POST, "/v1/providers", Some(body), 201).await;
         made["provider_id"].as_str().unwrap().to_owned()
+    }
+
+    /// A new colleague with this role: member, admin or owner.
+    pub async fn person(&self, role: &str) -> Person {
+        let email = format!("{role}-{}@{}.example", uuid::Uuid::new_v4().simple(), self.slug);
+        let sql = format!(
+            "with person as (
+                 insert into users (company_id, user_id, email, name, password_hash)
+                 select company_id, gen_random_uuid(), '{email}', 'Somebody', password_hash
+                 from users where company_id = $1::text::uuid limit 1
+                 returning company_id, user_id)
+             insert into memberships (company_id, user_id, role)
+             select company_id, user_id, '{role}' from person
+             returning user_id::text"
+        );
+        Person { user: self.rows(&sql).await[0].get(0), email }
+    }
+
+    /// Signs this address in; gives the access token and the refresh token.
+    pub async fn sign_in(&self, email: &str) -> (String, String) {
+        let login = json!({ "email": email, "password": PASSWORD });
+        let (status, tokens) = self.call("", Method::POST, "/v1/login", Some(login)).await;
+        assert_eq!(status, 200, "{tokens}");
+        let token = |name: &str| tokens[name].as_str().unwrap().to_owned();
+        (token("access_token"), token("refresh_token"))
     }
 
     /// A new visitor.

@@ -12,4 +12,6 @@
 pub mod company;
 pub mod native;
 pub mod stand;
+pub mod token;
 pub mod upstream;
+pub mod wire;

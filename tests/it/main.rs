@@ -9,6 +9,8 @@
     reason = "a test that cannot go on says so and ends"
 )]
 
+mod access;
+mod attacks_token;
 mod bad_input;
 mod budget;
 mod chat;
