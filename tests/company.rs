@@ -143,6 +143,49 @@ impl Company {
         Visitor { company: self, token: made["token"].as_str().unwrap().to_owned() }
     }
 
+    /// Gives it a row in every table that signing up leaves empty: by using it, and by the schema's owner for the rest.
+    pub async fn furnish(&self) {
+        let key = format!("test-ok-{}", uuid::Uuid::new_v4().simple());
+        self.provider("openai", &key).await;
+        let visitor = self.visitor().await;
+        let events = visitor.ask("What does a first visit cost?").await;
+        let conversation = event(&events, "start")["conversation_id"].clone();
+        let lead = json!({ "name": "Vera", "phone": "555 0100", "conversation_id": conversation });
+        let (status, made) = self.call(&visitor.token, Method::POST, "/v1/leads", Some(lead)).await;
+        assert_eq!(status, 201, "{made}");
+        self.rows(
+            "insert into api_keys (company_id, api_key_id, name, key_hash, last_four)
+             values ($1::text::uuid, gen_random_uuid(), 'A program', sha256($1::text::bytea), '1234') returning 1",
+        )
+        .await;
+    }
+
+    /// Names of the tables with companies' data, as the catalogue knows them.
+    pub async fn tables(&self) -> Vec<String> {
+        let sql = "select c.relname::text from pg_class c
+                   join pg_attribute a on a.attrelid = c.oid and a.attname = 'company_id'
+                   where c.relkind = 'r' and c.relnamespace = 'public'::regnamespace and $1::text is not null
+                   order by 1";
+        self.rows(sql).await.iter().map(|row| row.get(0)).collect()
+    }
+
+    /// A hash of all that it has in the database: equal only while nothing was added, changed or taken away.
+    pub async fn fingerprint(&self) -> String {
+        let tables: Vec<String> = self
+            .tables()
+            .await
+            .iter()
+            .map(|table| {
+                format!(
+                    "select '{table} ' || md5(coalesce(string_agg(t::text, '|' order by t::text), ''))
+                         from {table} t where company_id = $1::text::uuid"
+                )
+            })
+            .collect();
+        let hashes = self.rows(&tables.join(" union all ")).await;
+        hashes.iter().map(|row| row.get::<_, String>(0)).collect::<Vec<_>>().join("\n")
+    }
+
     /// Reads rows as the schema's owner, past every wall; `$1::text::uuid` is this company.
     pub async fn rows(&self, sql: &str) -> Vec<tokio_postgres::Row> {
         let connected = tokio_postgres::connect(&self.stand.owner_database_url, tokio_postgres::NoTls).await;

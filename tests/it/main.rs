@@ -10,6 +10,8 @@
 )]
 
 mod access;
+mod attacks_host;
+mod attacks_id;
 mod attacks_token;
 mod bad_input;
 mod budget;
