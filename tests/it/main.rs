@@ -12,6 +12,7 @@
 mod access;
 mod attacks_host;
 mod attacks_id;
+mod attacks_keys;
 mod attacks_sql;
 mod attacks_token;
 mod bad_input;
