@@ -12,6 +12,7 @@
 pub mod company;
 pub mod native;
 pub mod stand;
+pub mod tally;
 pub mod token;
 pub mod upstream;
 pub mod wire;
