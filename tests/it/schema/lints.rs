@@ -43,7 +43,7 @@ pub const LINTS: &[Lint] = &[
             ("create table bad (company_id uuid, email text unique)", &["bad_email_key"]),
             ("create table bad (company_id uuid, email text, unique (email, company_id))", &["bad_email_company_id_key"]),
             ("create table bad (company_id uuid, email text); create unique index bad_lower on bad (lower(email))", &["bad_lower"]),
-            ("create unique index bad_part on users (email) where email <> ''", &["bad_part"]),
+            ("create table bad (company_id uuid, email text); create unique index bad_part on bad (email) where email <> ''", &["bad_part"]),
         ],
     },
     Lint {
