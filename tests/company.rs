@@ -23,6 +23,15 @@ pub struct Company {
     pub refresh: String,
 }
 
+/// Somebody who works at a company.
+#[derive(Clone, Debug)]
+pub struct Person {
+    /// Their id.
+    pub user: String,
+    /// Their address to sign in with; the password is [`PASSWORD`].
+    pub email: String,
+}
+
 /// A visitor of a company.
 pub struct Visitor<'company> {
     company: &'company Company,
@@ -58,12 +67,7 @@ impl Company {
         assert_eq!(status, 201, "{made}");
         let id = made["company"]["company_id"].as_str().unwrap().to_owned();
         let mut company = Self { stand, slug, id, owner: String::new(), refresh: String::new() };
-        let (status, tokens) = company
-            .call("", Method::POST, "/v1/login", Some(json!({ "email": email, "password": PASSWORD })))
-            .await;
-        assert_eq!(status, 200, "{tokens}");
-        company.owner = tokens["access_token"].as_str().unwrap().to_owned();
-        company.refresh = tokens["refresh_token"].as_str().unwrap().to_owned();
+        (company.owner, company.refresh) = company.sign_in(&email).await;
         company
     }
 
@@ -107,11 +111,79 @@ impl Company {
         made["provider_id"].as_str().unwrap().to_owned()
     }
 
+    /// A new colleague with this role: member, admin or owner.
+    pub async fn person(&self, role: &str) -> Person {
+        let email = format!("{role}-{}@{}.example", uuid::Uuid::new_v4().simple(), self.slug);
+        let sql = format!(
+            "with person as (
+                 insert into users (company_id, user_id, email, name, password_hash)
+                 select company_id, gen_random_uuid(), '{email}', 'Somebody', password_hash
+                 from users where company_id = $1::text::uuid limit 1
+                 returning company_id, user_id)
+             insert into memberships (company_id, user_id, role)
+             select company_id, user_id, '{role}' from person
+             returning user_id::text"
+        );
+        Person { user: self.rows(&sql).await[0].get(0), email }
+    }
+
+    /// Signs this address in; gives the access token and the refresh token.
+    pub async fn sign_in(&self, email: &str) -> (String, String) {
+        let login = json!({ "email": email, "password": PASSWORD });
+        let (status, tokens) = self.call("", Method::POST, "/v1/login", Some(login)).await;
+        assert_eq!(status, 200, "{tokens}");
+        let token = |name: &str| tokens[name].as_str().unwrap().to_owned();
+        (token("access_token"), token("refresh_token"))
+    }
+
     /// A new visitor.
     pub async fn visitor(&self) -> Visitor<'_> {
         let (status, made) = self.call("", Method::POST, "/v1/visitor", None).await;
         assert_eq!(status, 201, "{made}");
         Visitor { company: self, token: made["token"].as_str().unwrap().to_owned() }
+    }
+
+    /// Gives it a row in every table that signing up leaves empty: by using it, and by the schema's owner for the rest.
+    pub async fn furnish(&self) {
+        let key = format!("test-ok-{}", uuid::Uuid::new_v4().simple());
+        self.provider("openai", &key).await;
+        let visitor = self.visitor().await;
+        let events = visitor.ask("What does a first visit cost?").await;
+        let conversation = event(&events, "start")["conversation_id"].clone();
+        let lead = json!({ "name": "Vera", "phone": "555 0100", "conversation_id": conversation });
+        let (status, made) = self.call(&visitor.token, Method::POST, "/v1/leads", Some(lead)).await;
+        assert_eq!(status, 201, "{made}");
+        self.rows(
+            "insert into api_keys (company_id, api_key_id, name, key_hash, last_four)
+             values ($1::text::uuid, gen_random_uuid(), 'A program', sha256($1::text::bytea), '1234') returning 1",
+        )
+        .await;
+    }
+
+    /// Names of the tables with companies' data, as the catalogue knows them.
+    pub async fn tables(&self) -> Vec<String> {
+        let sql = "select c.relname::text from pg_class c
+                   join pg_attribute a on a.attrelid = c.oid and a.attname = 'company_id'
+                   where c.relkind = 'r' and c.relnamespace = 'public'::regnamespace and $1::text is not null
+                   order by 1";
+        self.rows(sql).await.iter().map(|row| row.get(0)).collect()
+    }
+
+    /// A hash of all that it has in the database: equal only while nothing was added, changed or taken away.
+    pub async fn fingerprint(&self) -> String {
+        let tables: Vec<String> = self
+            .tables()
+            .await
+            .iter()
+            .map(|table| {
+                format!(
+                    "select '{table} ' || md5(coalesce(string_agg(t::text, '|' order by t::text), ''))
+                         from {table} t where company_id = $1::text::uuid"
+                )
+            })
+            .collect();
+        let hashes = self.rows(&tables.join(" union all ")).await;
+        hashes.iter().map(|row| row.get::<_, String>(0)).collect::<Vec<_>>().join("\n")
     }
 
     /// Reads rows as the schema's owner, past every wall; `$1::text::uuid` is this company.

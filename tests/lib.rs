@@ -14,4 +14,7 @@ pub mod company;
 pub mod core;
 pub mod native;
 pub mod stand;
+pub mod tally;
+pub mod token;
 pub mod upstream;
+pub mod wire;

@@ -38,13 +38,13 @@ pub struct Stand {
 }
 
 impl Stand {
-    /// The stand of this test binary, started by whoever asks first.
+    /// The stand of this test binary, started by whoever asks first. Its tokens are signed with [`crate::token`]'s keys.
     ///
     /// # Panics
     /// When it cannot be started; what the stand said about it is on standard error.
     pub fn get() -> &'static Self {
         static STAND: OnceLock<Stand> = OnceLock::new();
-        STAND.get_or_init(|| Self::start(Upstream::start(), &[]))
+        STAND.get_or_init(|| Self::start(Upstream::start(), &[("JWT_KEYS", &crate::token::ring())]))
     }
 
     /// One more stand, with further settings for its worker; better take [`Stand::get`] unless the test breaks parts.

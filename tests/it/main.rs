@@ -9,6 +9,12 @@
     reason = "a test that cannot go on says so and ends"
 )]
 
+mod access;
+mod attacks_host;
+mod attacks_id;
+mod attacks_keys;
+mod attacks_sql;
+mod attacks_token;
 mod bad_input;
 mod budget;
 mod chat;

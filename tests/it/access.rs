@@ -1,0 +1,288 @@
+//! Who may call what: every route of the table × every kind of caller, over the built worker.
+//!
+//! The outcome is `access_matrix.txt` beside this file, for people to read. Two checks that cannot be fooled by writing
+//! it anew: what each route's declaration promises is asked of each cell, and a table that became smaller fails.
+
+use std::fmt::Write as _;
+
+use bulkhead::routes::{ROUTES, Role, Route, Run};
+use bulkhead_tests::company::{Company, PASSWORD, Visitor};
+use bulkhead_tests::stand::Stand;
+use bulkhead_tests::tally::tally;
+use bulkhead_tests::token::{Token, claims, now_s};
+use http::Method;
+use serde_json::{Value, json};
+
+/// Who calls, always at acme's host (or the platform's), and how the column is called.
+const CALLERS: &[(&str, &str)] = &[
+    ("nobody", "no token"),
+    ("visitor", "a visitor of this company"),
+    ("member", "signed in, role member"),
+    ("admin", "signed in, role admin"),
+    ("owner", "signed in, role owner"),
+    ("o-visit", "a visitor of another company"),
+    ("o-owner", "the owner of another company"),
+    ("expired", "the owner's access token, expired; for visitors' routes a visitor's token, expired"),
+    ("refresh", "the owner's refresh token in place of an access token"),
+    ("vis-mem", "a visitor's id in a rightly signed access token, with a session of nobody's"),
+    ("mem-vis", "the owner's id in a rightly signed visitor token"),
+    ("left", "an owner whose membership has ended, session still open"),
+    ("ended", "an owner whose session was revoked"),
+    ("session", "an owner with the session of a colleague"),
+];
+
+const SNAPSHOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/it/access_matrix.txt");
+const WRITE: &str = "BULKHEAD_WRITE_SNAPSHOTS";
+
+#[tokio::test]
+async fn the_access_matrix_is_the_one_that_was_agreed_on() {
+    let stand = Stand::get();
+    let (acme, bright) =
+        (Company::new(stand, "plumbing").await, Company::new(stand, "dental-practice").await);
+    let world = World::new(&acme, &bright).await;
+    let mut rows = Vec::new();
+    let mut cells = 0;
+    for route in ROUTES {
+        let mut row = format!("{:<7}{:<34}{:<9}", route.method, route.path, declared(&route.run));
+        for (caller, _) in CALLERS {
+            let status = world.call(route, caller).await;
+            check_promise(route, caller, status);
+            write!(row, "{status:<9}").unwrap();
+            cells += 1;
+        }
+        rows.push(row.trim_end().to_owned());
+    }
+    tally("access matrix", "routes × callers", cells, 644);
+    compare(&rows);
+}
+
+/// What the route's own declaration promises of this caller, whatever the snapshot says.
+fn check_promise(route: &Route, caller: &str, status: u16) {
+    let role = match caller {
+        "member" => Some(Role::Member),
+        "admin" => Some(Role::Admin),
+        "owner" => Some(Role::Owner),
+        _ => None,
+    };
+    let expected = match (&route.run, role) {
+        (Run::Apex(_) | Run::Guest(_), _) => 200..=299,
+        (Run::Visitor(_), _) if caller == "visitor" => 200..=299,
+        (Run::Member(least, _), Some(role)) if role >= *least => 200..=299,
+        (Run::Member(..), Some(_)) => 403..=403,
+        (Run::Visitor(_), _) if caller == "mem-vis" => 200..=404,
+        (Run::Visitor(_) | Run::Member(..), _) => 401..=401,
+    };
+    assert!(expected.contains(&status), "{} {} by {caller}: {status}", route.method, route.path);
+}
+
+fn declared(run: &Run) -> &'static str {
+    match run {
+        Run::Apex(_) => "platform",
+        Run::Guest(_) => "anyone",
+        Run::Visitor(_) => "visitor",
+        Run::Member(Role::Member, _) => "member",
+        Run::Member(Role::Admin, _) => "admin",
+        Run::Member(Role::Owner, _) => "owner",
+    }
+}
+
+/// Compares with the snapshot, or writes it where that was asked for.
+fn compare(rows: &[String]) {
+    let mut text = String::from("Who may call what: route × caller → status, over the built worker.\n\n");
+    for (name, meaning) in CALLERS {
+        writeln!(text, "  {name:<9}{meaning}").unwrap();
+    }
+    let names: String = CALLERS.iter().map(|(name, _)| format!("{name:<9}")).collect();
+    writeln!(text, "\n{:<50}{}", "route, and who it is declared for", names.trim_end()).unwrap();
+    text.push_str(&rows.join("\n"));
+    text.push('\n');
+    if std::env::var(WRITE).is_ok() {
+        return std::fs::write(SNAPSHOT, text).unwrap();
+    }
+    let agreed = std::fs::read_to_string(SNAPSHOT).unwrap_or_default();
+    let lost =
+        agreed.lines().filter(|line| !text.lines().any(|other| other == *line)).map(|l| format!("- {l}"));
+    let new =
+        text.lines().filter(|line| !agreed.lines().any(|other| other == *line)).map(|l| format!("+ {l}"));
+    let diff: Vec<String> = lost.chain(new).collect();
+    assert!(
+        diff.is_empty() && agreed == text,
+        "who may call what has changed (- agreed, + now):\n{}\nIf that is meant, write it anew and read the diff: \
+         {WRITE}=1 cargo test -p bulkhead-tests access",
+        diff.join("\n")
+    );
+}
+
+/// Two companies, and a token for each caller.
+struct World<'company> {
+    acme: &'company Company,
+    tokens: Vec<(&'static str, String)>,
+    expired_visitor: String,
+    conversation: String,
+}
+
+impl<'company> World<'company> {
+    async fn new(acme: &'company Company, bright: &'company Company) -> Self {
+        let visitor = acme.visitor().await;
+        let conversation = ask(&visitor).await;
+        let signed_in = |role: &'static str| async move {
+            let person = acme.person(role).await;
+            acme.sign_in(&person.email).await.0
+        };
+        let (left, ended) = (acme.person("owner").await, acme.person("owner").await);
+        let (left_token, ended_token) =
+            (acme.sign_in(&left.email).await.0, acme.sign_in(&ended.email).await.0);
+        run(acme, &format!("update memberships set ended_at = now() where user_id = '{}'", left.user)).await;
+        run(acme, &format!("update sessions set revoked_at = now() where user_id = '{}'", ended.user)).await;
+        let owner = acme.person("owner").await;
+        let session = session(acme, &owner.user).await.0;
+        let colleague = acme.person("owner").await.user;
+        let nobody = uuid::Uuid::new_v4().to_string();
+        let past = now_s() - 60;
+        let tokens = vec![
+            ("nobody", String::new()),
+            ("visitor", visitor.token),
+            ("member", signed_in("member").await),
+            ("admin", signed_in("admin").await),
+            ("owner", signed_in("owner").await),
+            ("o-visit", bright.visitor().await.token),
+            ("o-owner", bright.owner.clone()),
+            ("expired", Token::access(acme, &owner.user, &session).claim("exp", past).sign()),
+            ("refresh", acme.refresh.clone()),
+            ("vis-mem", Token::access(acme, &nobody, &nobody).sign()),
+            ("mem-vis", Token::visitor(acme, &owner.user).sign()),
+            ("left", left_token),
+            ("ended", ended_token),
+            ("session", Token::access(acme, &colleague, &session).sign()),
+        ];
+        let expired_visitor = Token::visitor(acme, &nobody).claim("exp", past).sign();
+        // Nothing above is refused for another reason than the one it stands for.
+        let good = Token::access(acme, &owner.user, &session).sign();
+        assert_eq!(acme.call(&good, Method::GET, "/v1/company", None).await.0, 200);
+        Self { acme, tokens, expired_visitor, conversation }
+    }
+
+    /// One request, whole and right but for who sends it; gives the status.
+    async fn call(&self, route: &Route, caller: &str) -> u16 {
+        let acme = self.acme;
+        let token = match (&route.run, caller) {
+            (Run::Visitor(_), "expired") => &self.expired_visitor,
+            _ => &self.tokens.iter().find(|(name, _)| *name == caller).unwrap().1,
+        };
+        let host = if matches!(route.run, Run::Apex(_)) { "localhost".to_owned() } else { acme.host() };
+        let path = match route.path.contains("{id}") {
+            true => route.path.replace("{id}", &self.id(route).await),
+            false => route.path.to_owned(),
+        };
+        let mut request = acme.stand.http(&host, route.method.parse().unwrap(), &path);
+        if !token.is_empty() {
+            request = request.bearer_auth(token);
+        }
+        if let Some(body) = self.body(route).await {
+            request = request.json(&body);
+        }
+        let response = request.send().await.unwrap();
+        let status = response.status().as_u16();
+        response.bytes().await.unwrap();
+        if route.path == "/v1/logout" && status == 204 {
+            // The next rows want the session back.
+            let session = claims(token)["sid"].as_str().unwrap().to_owned();
+            run(acme, &format!("update sessions set revoked_at = null where session_id = '{session}'")).await;
+        }
+        status
+    }
+
+    /// The id of a row of acme's: for removing one of its own, for the rest any.
+    async fn id(&self, route: &Route) -> String {
+        let sql = match (route.method, route.path) {
+            ("GET", "/v1/conversations/{id}/messages") => return self.conversation.clone(),
+            ("DELETE", "/v1/agents/{id}") => {
+                "insert into agents (company_id, agent_id, slug, name, role, instructions, tier)
+                 values ($1::text::uuid, gen_random_uuid(), 'a' || left(gen_random_uuid()::text, 8), 'A', 'r', 'i', 'fast')
+                 returning agent_id::text"
+            }
+            (_, "/v1/agents/{id}") => {
+                "select agent_id::text from agents where company_id = $1::text::uuid and is_default"
+            }
+            (_, "/v1/knowledge/{id}") => {
+                "insert into knowledge_entries (company_id, entry_id, category_id, question, answer)
+                 select company_id, gen_random_uuid(), category_id, 'q', 'a'
+                 from knowledge_categories where company_id = $1::text::uuid limit 1
+                 returning entry_id::text"
+            }
+            (_, "/v1/providers/{id}") => {
+                "insert into providers (company_id, provider_id, kind, name, sealed_key, last_four)
+                 values ($1::text::uuid, gen_random_uuid(), 'openai', 'P', 'x', '1234')
+                 returning provider_id::text"
+            }
+            (method, path) => panic!("{method} {path} has an id in it and no row in this test: add one"),
+        };
+        self.acme.rows(sql).await[0].get(0)
+    }
+
+    /// A body that the route accepts.
+    async fn body(&self, route: &Route) -> Option<Value> {
+        let unique = uuid::Uuid::new_v4().simple().to_string();
+        let body = match (route.method, route.path) {
+            ("GET" | "DELETE", _) | ("POST", "/v1/visitor" | "/v1/logout") => return None,
+            ("POST", "/v1/signup") => json!({
+                "company": "Company", "slug": format!("s{}", &unique[..16]), "industry": "plumbing",
+                "name": "Olive Owner", "email": "olive@example.com", "password": PASSWORD,
+            }),
+            ("POST", "/v1/login") => {
+                json!({ "email": self.acme.person("member").await.email, "password": PASSWORD })
+            }
+            ("POST", "/v1/token/refresh") => {
+                let person = self.acme.person("member").await;
+                json!({ "refresh_token": session(self.acme, &person.user).await.1 })
+            }
+            ("POST", "/v1/chat") => json!({ "message": "Do you fix leaks?" }),
+            ("POST", "/v1/leads") => json!({ "name": "Vera", "phone": "555 0100" }),
+            ("POST", "/v1/agents") => json!({
+                "slug": format!("a{}", &unique[..16]), "name": "Nora", "role": "helps", "instructions": "Be kind.",
+                "tier": "fast",
+            }),
+            ("POST", "/v1/knowledge") => {
+                json!({ "category": "faq", "question": "Why?", "answer": "Because." })
+            }
+            ("POST", "/v1/providers") => {
+                json!({ "kind": "openai", "name": "P", "api_key": "test-ok-access" })
+            }
+            ("PATCH", "/v1/agents/{id}" | "/v1/providers/{id}") => json!({ "name": "Renamed" }),
+            ("PATCH", "/v1/knowledge/{id}") => json!({ "answer": "Changed." }),
+            ("PATCH", "/v1/budget") => json!({ "max_output_tokens": 600 }),
+            (method, path) => {
+                panic!("{method} {path} has no body in this test: add one, or say that it takes none")
+            }
+        };
+        Some(body)
+    }
+}
+
+async fn ask(visitor: &Visitor<'_>) -> String {
+    let events = visitor.ask("Do you fix leaks?").await;
+    bulkhead_tests::company::event(&events, "start")["conversation_id"].as_str().unwrap().to_owned()
+}
+
+/// Opens a session for a person, past the sign-in; gives it and its refresh token.
+async fn session(company: &Company, user: &str) -> (String, String) {
+    let id = uuid::Uuid::new_v4().to_string();
+    let refresh = format!("{id}.{}", "r".repeat(43));
+    run(
+        company,
+        &format!(
+            "insert into sessions (company_id, session_id, user_id, refresh_hash, expires_at)
+             select company_id, '{id}', user_id, sha256('{refresh}'), now() + interval '1 hour'
+             from users where company_id = $1::text::uuid and user_id = '{user}'"
+        ),
+    )
+    .await;
+    (id, refresh)
+}
+
+/// Runs a statement as the schema's owner, which must touch a row.
+async fn run(company: &Company, sql: &str) {
+    let sql =
+        if sql.contains("$1") { sql.to_owned() } else { format!("{sql} and company_id = $1::text::uuid") };
+    assert!(!company.rows(&format!("{sql} returning 1")).await.is_empty(), "{sql}");
+}
