@@ -6,5 +6,5 @@ create table lexicon (
 );
 comment on table lexicon is 'words of all industries'' entries, stemmed; rebuilt whenever templates are loaded';
 comment on column lexicon.lexeme is 'the word, as to_tsvector(''english'', …) stems it';
-comment on column lexicon.weight is 'its inverse document frequency over all template entries, 4 at most; a word that is not listed is filler or a typo';
+comment on column lexicon.weight is 'its inverse document frequency over all template entries, 4 at most; a word that is not listed is of no trade';
 grant select on lexicon to bulkhead_runtime;

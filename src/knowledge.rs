@@ -60,7 +60,7 @@ const SUPPORT_SCORE: f64 = 0.35;
 ///
 /// A word weighs by how rare it is among the entries in scope (inverse document frequency). One that none of them has
 /// weighs as the lexicon of all trades says: a word of another trade weighs much, so that a dentist's entries do not
-/// answer for a water heater; filler and typos weigh little. A word that only the answer has counts half.
+/// answer for a water heater, and so does one that no trade knows. A word that only the answer has counts half.
 pub const KNOWLEDGE_SEARCH: TenantSql = crate::sql!(
     "with asked as (
          select lexeme from unnest(to_tsvector('english', $2)) limit 32
@@ -84,7 +84,7 @@ pub const KNOWLEDGE_SEARCH: TenantSql = crate::sql!(
      weights as (
          select a.lexeme,
                 case when count(w.entry_id) > 0 then ln(1 + (select count(*) from words) / (0.5 + count(w.entry_id)))
-                     else coalesce(min(l.weight), 0.8) end as weight
+                     else coalesce(min(l.weight), 3) end as weight
          from asked a
          left join words w on a.lexeme = any(w.whole)
          left join lexicon l on l.lexeme = a.lexeme
