@@ -1,6 +1,6 @@
 //! Takes single walls away, for tests that show that the next one holds. Only the feature `knockout` can take one.
 //!
-//! Nothing that is shipped has the feature: `scripts/test` asks cargo. Without it, [`stands`] is always true.
+//! Nothing that is shipped has the feature: `scripts/test` asks cargo. Without it, every wall stands.
 
 /// A wall that a test can take away.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
