@@ -51,16 +51,17 @@ impl Hit {
 }
 
 /// From this score on an entry may answer by itself.
-pub const ANSWER_SCORE: f64 = 0.48;
+pub const ANSWER_SCORE: f64 = 0.46;
 
 /// From this score on an entry is named as a source of a model's answer.
 const SUPPORT_SCORE: f64 = 0.35;
 
 /// Entries for a question, best first: how much of what the question says each one is about.
 ///
-/// A word weighs by how rare it is among the entries in scope (inverse document frequency). One that none of them has
-/// weighs as the lexicon of all trades says: a word of another trade weighs much, so that a dentist's entries do not
-/// answer for a water heater, and so does one that no trade knows. A word that only the answer has counts half.
+/// A word weighs by how rare it is (inverse document frequency), among the entries in scope or in the lexicon of all
+/// trades, whichever is less: `cost` says little anywhere, `tooth` says little at a dentist's. One that no entry in
+/// scope has weighs as the lexicon says: a word of another trade weighs much, so that a dentist's entries do not answer
+/// for a water heater, and so does one that no trade knows. A word that only the answer has counts half.
 pub const KNOWLEDGE_SEARCH: TenantSql = crate::sql!(
     "with asked as (
          select lexeme from unnest(to_tsvector('english', $2)) limit 32
@@ -83,8 +84,9 @@ pub const KNOWLEDGE_SEARCH: TenantSql = crate::sql!(
      ),
      weights as (
          select a.lexeme,
-                case when count(w.entry_id) > 0 then ln(1 + (select count(*) from words) / (0.5 + count(w.entry_id)))
-                     else coalesce(min(l.weight), 3) end as weight
+                least(case when count(w.entry_id) > 0
+                           then ln(1 + (select count(*) from words) / (0.5 + count(w.entry_id))) end,
+                      coalesce(min(l.weight), 3)) as weight
          from asked a
          left join words w on a.lexeme = any(w.whole)
          left join lexicon l on l.lexeme = a.lexeme
