@@ -51,7 +51,7 @@ impl Hit {
 }
 
 /// From this score on an entry may answer by itself.
-pub const ANSWER_SCORE: f64 = 0.46;
+pub const ANSWER_SCORE: f64 = 0.40;
 
 /// From this score on an entry is named as a source of a model's answer.
 const SUPPORT_SCORE: f64 = 0.35;
@@ -60,8 +60,8 @@ const SUPPORT_SCORE: f64 = 0.35;
 ///
 /// A word weighs by how rare it is (inverse document frequency), among the entries in scope or in the lexicon of all
 /// trades, whichever is less: `cost` says little anywhere, `tooth` says little at a dentist's. One that no entry in
-/// scope has weighs as the lexicon says: a word of another trade weighs much, so that a dentist's entries do not answer
-/// for a water heater, and so does one that no trade knows. A word that only the answer has counts half.
+/// scope has weighs twice what the lexicon says, and so does one that no trade knows: a dentist's entries must not
+/// answer for a water heater. A word that only the answer has counts half.
 pub const KNOWLEDGE_SEARCH: TenantSql = crate::sql!(
     "with asked as (
          select lexeme from unnest(to_tsvector('english', $2)) limit 32
@@ -84,9 +84,10 @@ pub const KNOWLEDGE_SEARCH: TenantSql = crate::sql!(
      ),
      weights as (
          select a.lexeme,
-                least(case when count(w.entry_id) > 0
-                           then ln(1 + (select count(*) from words) / (0.5 + count(w.entry_id))) end,
-                      coalesce(min(l.weight), 3)) as weight
+                case when count(w.entry_id) = 0 then 2 * coalesce(min(l.weight), 3)
+                     else least(ln(1 + (select count(*) from words) / (0.5 + count(w.entry_id))),
+                                coalesce(min(l.weight), 3))
+                end as weight
          from asked a
          left join words w on a.lexeme = any(w.whole)
          left join lexicon l on l.lexeme = a.lexeme
