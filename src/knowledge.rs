@@ -51,7 +51,7 @@ impl Hit {
 }
 
 /// From this score on an entry may answer by itself.
-pub const ANSWER_SCORE: f64 = 0.40;
+pub const ANSWER_SCORE: f64 = 0.46;
 
 /// From this score on an entry is named as a source of a model's answer.
 const SUPPORT_SCORE: f64 = 0.35;
