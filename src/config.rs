@@ -44,6 +44,8 @@ pub struct Config {
     /// Hosts (with port where it is not the scheme's own) to which an OpenAI-compatible provider may point
     /// (`COMPATIBLE_HOSTS`, separated by commas). None by default: a base URL is where a company's key is sent.
     pub compatible_hosts: Vec<String>,
+    /// Whom to tell of a security hole: a URL, `mailto:` included (`SECURITY_CONTACT`; `mailto:security@<root>` by default).
+    pub security_contact: String,
     pub(crate) secrets: Secrets,
 }
 
@@ -65,8 +67,13 @@ impl Config {
                 Err(ConfigError(name, "is not an http or https URL"))
             }
         };
+        let security_contact = or("SECURITY_CONTACT", &format!("mailto:security@{}", root.domain));
+        if !security_contact.contains(':') || security_contact.chars().any(char::is_control) {
+            return Err(ConfigError("SECURITY_CONTACT", "is no URL, such as mailto:security@example.com"));
+        }
         Ok(Self {
             root,
+            security_contact,
             openai_url: base("OPENAI_URL", "https://api.openai.com/v1")?,
             anthropic_url: base("ANTHROPIC_URL", "https://api.anthropic.com/v1")?,
             compatible_hosts: or("COMPATIBLE_HOSTS", "")

@@ -40,6 +40,9 @@ pub static ROUTES: &[Route] = &[
     }),
     apex("GET", "/assets/signup.js", "Its script", |_| Box::pin(assets::file(&assets::SIGNUP_JS))),
     apex("GET", "/assets/icon.svg", "Its icon", |_| Box::pin(assets::file(&assets::PLATFORM_ICON))),
+    apex("GET", "/.well-known/security.txt", "Whom to tell of a security hole", |call| {
+        Box::pin(async move { site::security::txt(&call.app.config, &*call.platform) })
+    }),
     // A company's site.
     guest("GET", "/", "The company's page, with the chat", |s, _| Box::pin(site::home(s))),
     guest("GET", "/dashboard", "The frame of the dashboard", |s, _| Box::pin(site::dashboard(s))),
@@ -53,6 +56,9 @@ pub static ROUTES: &[Route] = &[
     }),
     guest("GET", "/assets/dashboard.js", "The dashboard", |_, _| {
         Box::pin(assets::file(&assets::DASHBOARD_JS))
+    }),
+    guest("GET", "/.well-known/security.txt", "Whom to tell of a security hole", |s, _| {
+        Box::pin(async move { site::security::txt(&s.app().config, s.platform()) })
     }),
     // Its visitors.
     guest("POST", "/v1/visitor", "A visitor token", |s, _| Box::pin(sessions::visitor(s))),

@@ -18,6 +18,7 @@ use crate::tenant::{TenantScope, TenantSql, auth};
 pub mod assets;
 pub mod color;
 pub mod markdown;
+pub mod security;
 
 /// `GET /` on a company's host: who they are, what they sell and for how much, when they are there, and the chat.
 ///

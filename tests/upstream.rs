@@ -9,7 +9,7 @@
 //! | `test-nousage-` | the same, without usage |
 //! | `test-length-` | stops half-way: the limit on the answer |
 //! | `test-refuse-` | declines in the format's own way |
-//! | `test-<status>-` | answers with that status and the format's error body, 429 with `retry-after: 20` |
+//! | `test-<status>-` | answers with that status and the format's error body, 429 with `retry-after: 20`, 3xx with a `location` that leads back here |
 //! | `test-quota-` | 429 (OpenAI) or 400 (Anthropic) as when the account has no credit |
 //! | `test-page-` | 200 with an HTML page |
 //! | `test-garbage-` | a stream that turns into nonsense half-way |
@@ -255,7 +255,11 @@ async fn respond(format: Format, shared: Arc<Shared>, headers: HeaderMap, body: 
         _ => {
             watch.whole = true;
             let status = kind.parse().ok().filter(|status| (300..600).contains(status)).unwrap_or(401);
-            return format.error(status, "this key is told to fail");
+            let mut response = format.error(status, "this key is told to fail");
+            if (300..400).contains(&status) {
+                response.headers_mut().insert(http::header::LOCATION, format.path().parse().unwrap());
+            }
+            return response;
         }
     };
     let start = Step::Send(talk.start());

@@ -212,4 +212,64 @@ mod tests {
         assert!(ring(&[1]).open(company(1), provider(1), &fresh).is_none());
         assert_eq!(ring(&[2]).open(company(1), provider(1), &fresh).unwrap().expose(), "new");
     }
+
+    #[test]
+    fn a_sealed_key_moved_to_any_other_place_stays_shut() {
+        let ring = ring(&[2, 1]);
+        let sealed = ring.seal(company(1), provider(1), "a provider key", [9; 12]).unwrap();
+        let opens =
+            |company, provider, bytes: Vec<u8>| ring.open(company, provider, &SealedKey(bytes)).is_some();
+        assert!(opens(company(1), provider(1), sealed.0.clone()), "the control");
+        for n in 2..=64 {
+            assert!(!opens(company(n), provider(1), sealed.0.clone()), "company {n}");
+            assert!(!opens(company(1), provider(n), sealed.0.clone()), "provider {n}");
+            assert!(!opens(company(n), provider(n), sealed.0.clone()), "company and provider {n}");
+        }
+        // Under another version or master key number in its head, a known one too, it is not what was sealed.
+        for version in (0..=u8::MAX).filter(|version| *version != VERSION) {
+            let mut moved = sealed.0.clone();
+            moved[0] = version;
+            assert!(!opens(company(1), provider(1), moved), "version {version}");
+        }
+        for number in (0..=u16::MAX).filter(|number| *number != 2) {
+            let mut moved = sealed.0.clone();
+            moved[1..3].copy_from_slice(&number.to_be_bytes());
+            assert!(!opens(company(1), provider(1), moved), "master key {number}");
+        }
+        // The same key sealed for another field under the very same derived key.
+        let elsewhere = associated_data(company(1), provider(1), 2).replace("field/api_key", "field/webhook");
+        let payload = Payload { msg: b"a provider key", aad: elsewhere.as_bytes() };
+        let mut other = sealed.0[..HEAD].to_vec();
+        other.extend(cipher(&[2; 32], company(1)).unwrap().encrypt(&Nonce::from([9; 12]), payload).unwrap());
+        assert!(!opens(company(1), provider(1), other), "another field");
+    }
+
+    /// Project Wycheproof's AES-GCM vectors, through the very type that seals; those for other sizes are not ours to open.
+    #[test]
+    fn wycheproof() {
+        use wycheproof::{TestResult, aead};
+        let set = aead::TestSet::load(aead::TestName::AesGcm).unwrap();
+        let (mut good, mut bad) = (0, 0);
+        let ours =
+            |group: &&aead::TestGroup| (group.key_size, group.nonce_size, group.tag_size) == (256, 96, 128);
+        for test in set.test_groups.iter().filter(ours).flat_map(|group| &group.tests) {
+            let cipher = Aes256Gcm::new_from_slice(&test.key).unwrap();
+            let nonce = Nonce::from(<[u8; NONCE]>::try_from(test.nonce.as_slice()).unwrap());
+            let sealed = [test.ct.as_slice(), test.tag.as_slice()].concat();
+            let opened = cipher.decrypt(&nonce, Payload { msg: &sealed, aad: &test.aad });
+            match test.result {
+                TestResult::Valid | TestResult::Acceptable => {
+                    assert_eq!(opened.as_deref(), Ok(test.pt.as_slice()), "vector {}", test.tc_id);
+                    let again = cipher.encrypt(&nonce, Payload { msg: &test.pt, aad: &test.aad }).unwrap();
+                    assert_eq!(again, sealed, "vector {}", test.tc_id);
+                    good += 1;
+                }
+                TestResult::Invalid => {
+                    assert!(opened.is_err(), "vector {}", test.tc_id);
+                    bad += 1;
+                }
+            }
+        }
+        assert!(good >= 30 && bad >= 20, "only {good} good and {bad} bad vectors");
+    }
 }

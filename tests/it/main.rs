@@ -10,6 +10,7 @@
 )]
 
 mod access;
+mod attacks_base_url;
 mod attacks_host;
 mod attacks_id;
 mod attacks_keys;

@@ -243,3 +243,26 @@ async fn the_api_describes_itself() {
     }
     assert_eq!(stand.http("localhost", Method::GET, "/readyz").send().await.unwrap().status(), 200);
 }
+
+#[tokio::test]
+async fn security_txt_is_as_its_standard_has_it() {
+    let stand = Stand::get();
+    let company = Company::new(stand, "plumbing").await;
+    for host in ["localhost".to_owned(), company.host()] {
+        let response = stand.http(&host, Method::GET, "/.well-known/security.txt").send().await.unwrap();
+        assert_eq!(response.status(), 200, "{host}");
+        assert_eq!(response.headers()["content-type"], "text/plain; charset=utf-8");
+        let text = response.text().await.unwrap();
+        let field = |name: &str| {
+            let mut lines = text.lines().filter_map(|line| line.strip_prefix(name)?.strip_prefix(": "));
+            let value = lines.next().unwrap_or_else(|| panic!("no {name} in {text}")).to_owned();
+            assert!(lines.next().is_none(), "{name} twice in {text}");
+            value
+        };
+        // RFC 9116, section 2.5: Contact and Expires must be there, Expires once and in the future.
+        assert_eq!(field("Contact"), "mailto:security@localhost");
+        let expires = field("Expires");
+        assert!(expires.ends_with("T00:00:00Z") && expires[..10] > *"2026-11-24", "{expires}");
+        assert_eq!(field("Canonical"), format!("{}/.well-known/security.txt", stand.root_url));
+    }
+}
