@@ -232,7 +232,7 @@ impl Ground {
 }
 
 /// An id of a company for each kind that there is, by its column.
-async fn ids(company: &Company) -> BTreeMap<String, String> {
+pub(super) async fn ids(company: &Company) -> BTreeMap<String, String> {
     let columns = company
         .rows(
             "select c.relname::text, a.attname::text from pg_attribute a
@@ -261,7 +261,7 @@ fn reads(route: &Route) -> bool {
 }
 
 /// A body that the route accepts, as far as nothing is left behind by it.
-fn body(route: &Route) -> Option<Value> {
+pub(super) fn body(route: &Route) -> Option<Value> {
     let body = match (route.method, route.path) {
         ("GET" | "DELETE", _) | ("POST", "/v1/visitor" | "/v1/logout") => return None,
         ("POST", "/v1/signup") => return None,

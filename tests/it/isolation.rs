@@ -2,6 +2,8 @@
 
 use bulkhead::routes::{ROUTES, Run};
 use bulkhead_tests::company::Company;
+use bulkhead_tests::core::Core;
+use bulkhead_tests::native::{Part, Sent, run};
 use bulkhead_tests::stand::Stand;
 use http::Method;
 use serde_json::{Value, json};
@@ -169,4 +171,48 @@ async fn a_suspended_company_is_not_there() {
     let host: String = fresh[0].get(0);
     let status = stand.http(&format!("{host}.localhost"), Method::GET, "/").send().await.unwrap().status();
     assert_eq!(status, 404);
+}
+
+/// What the database and Redis are asked says nothing either: the same statements, as many, in the same order.
+#[test]
+fn another_company_s_id_and_no_id_cost_the_same_calls() {
+    run(async {
+        let core = Core::new(Stand::get());
+        let (acme, bright) =
+            (Company::new(core.stand, "plumbing").await, Company::new(core.stand, "plumbing").await);
+        core.provider(&acme, "test-ok-isolation").await;
+        acme.visitor().await.ask("Do you fix leaks?").await;
+        let (owner, visitor) = (core.owner(&bright).await, core.visitor(&bright).await);
+        let mut seen = 0;
+        for route in ROUTES.iter().filter(|route| route.path.contains("{id}")) {
+            let token = if matches!(route.run, Run::Visitor(_)) { &visitor } else { &owner };
+            let mut calls = Vec::new();
+            for id in [id_of(&acme, route.path).await, uuid::Uuid::new_v4().to_string()] {
+                core.native.take_sent();
+                let path = route.path.replace("{id}", &id);
+                let (status, _) =
+                    core.call(&bright, route.method, &path, token, body(route.path, route.method)).await;
+                assert_eq!(status, 404, "{} {path}", route.method);
+                calls.push(core.native.take_sent().iter().map(what).collect::<Vec<_>>());
+            }
+            assert!(
+                !calls[0].is_empty() && calls[0] == calls[1],
+                "{} {}: {calls:?}",
+                route.method,
+                route.path
+            );
+            seen += 1;
+        }
+        assert!(seen > 8);
+    });
+}
+
+/// A request without what differs from id to id: its part and its statements, or its command.
+fn what(sent: &Sent) -> (Part, Vec<String>) {
+    let body: Value = serde_json::from_slice(&sent.body).unwrap();
+    let statements = body["queries"].as_array().map_or_else(
+        || vec![body[0].to_string(), body[1].to_string()],
+        |queries| queries.iter().map(|query| query["query"].to_string()).collect(),
+    );
+    (sent.part, statements)
 }

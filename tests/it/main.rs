@@ -18,6 +18,7 @@ mod attacks_sql;
 mod attacks_token;
 mod bad_input;
 mod budget;
+mod canaries;
 mod chat;
 mod compile_fail;
 mod faults;
