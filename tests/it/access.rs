@@ -52,7 +52,7 @@ async fn the_access_matrix_is_the_one_that_was_agreed_on() {
         }
         rows.push(row.trim_end().to_owned());
     }
-    tally("access matrix", "routes × callers", cells, 644);
+    tally("1 identity", "routes × callers", cells, 644);
     compare(&rows);
 }
 

@@ -37,7 +37,7 @@ async fn a_host_is_one_company_s_or_nobody_s() {
         check(&format!("Host: {host:.200?}"), &answer, brings, (a, b), &nobody);
         counted += 1;
     }
-    tally("hosts", "spellings of a host", counted, 100);
+    tally("1 identity", "spellings of a host", counted, 100);
 }
 
 /// Hosts, and what they bring. Acme's own name is `a`, the other company's `b`.
@@ -216,7 +216,7 @@ async fn requests_that_name_two_hosts_reach_at_most_the_one_in_host() {
         let answer = wire::send(stand, request.as_bytes()).await;
         check(what, &answer, *brings, (&acme.slug, &bright.slug), &nobody);
     }
-    tally("hosts", "requests that name two, or none", cases.len(), 25);
+    tally("1 identity", "requests that name two, or none", cases.len(), 25);
 }
 
 #[tokio::test]
@@ -253,7 +253,7 @@ async fn no_other_header_has_a_say_in_which_company_answers_or_who_asks() {
         assert_eq!(ask("", "/v1/providers", header).await, nothing, "{name}");
         counted += 2;
     }
-    tally("hosts", "requests with invented headers, each answered as without", counted, 600);
+    tally("1 identity", "requests with invented headers, each answered as without", counted, 600);
 }
 
 /// Headers that some server somewhere believes.

@@ -39,7 +39,7 @@ async fn ids_in_the_path() {
         }
     }
     ground.unharmed().await;
-    tally("ids", "of another company, in paths", counted, 350);
+    tally("2 filter", "of another company, in paths", counted, 350);
 }
 
 #[tokio::test]
@@ -70,7 +70,7 @@ async fn ids_in_the_query_in_headers_and_in_cookies() {
         assert_eq!(answer, plain, "{own} with their ids in headers and cookies");
     }
     ground.unharmed().await;
-    tally("ids", "of another company, in queries, headers and cookies", counted, 900);
+    tally("2 filter", "of another company, in queries, headers and cookies", counted, 900);
 }
 
 #[tokio::test]
@@ -100,7 +100,7 @@ async fn ids_in_the_body() {
         }
     }
     ground.unharmed().await;
-    tally("ids", "of another company, in bodies", counted, 500);
+    tally("2 filter", "of another company, in bodies", counted, 500);
 }
 
 /// Where a body may name something by an id or a short name, their name is as good as any that nobody has.

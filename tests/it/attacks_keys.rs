@@ -109,8 +109,8 @@ async fn no_text_from_outside_reaches_a_key() {
             keys += 1;
         }
     }
-    tally("keys", "texts from outside that are no part of a key", counted, 300);
-    tally("keys", "seen in MONITOR, each of its company", keys, 500);
+    tally("4 memory", "texts from outside that are no part of a key", counted, 300);
+    tally("4 memory", "seen in MONITOR, each of its company", keys, 500);
     let all = ["daily_spend", "login_attempts", "memory", "visitor_turns"];
     assert_eq!(kinds.keys().collect::<Vec<_>>(), all, "a kind of key that no rule here knows, or one unseen");
 }

@@ -74,7 +74,7 @@ async fn no_statement_reaches_another_company_s_row() {
     }
     assert!(wrong.is_empty(), "{} of the matrix is wrong:\n{}", wrong.len(), wrong.join("\n"));
     let total: u32 = counts.values().sum();
-    tally("row-level security", "statements on every table", total.try_into().unwrap(), 2_000);
+    tally("3 row-level security", "statements on every table", total.try_into().unwrap(), 2_000);
     for outcome in [Rows(0), NoGrant, Policy, Unset, Empty, NoParent] {
         assert!(counts.get(&outcome).is_some_and(|count| *count >= 10), "hardly any {outcome:?}: {counts:?}");
     }
@@ -150,7 +150,7 @@ async fn the_worker_s_role_cannot_shed_its_policies() {
         assert_eq!(code, expected, "{what}: {outcome:?}");
         counted += 1;
     }
-    tally("row-level security", "ways to shed it", counted, 35);
+    tally("3 row-level security", "ways to shed it", counted, 35);
     // What a statement can observe beside its rows: errors, notices, estimates, statistics, other sessions.
     let peek = "create function pg_temp.peek(what text) returns boolean language plpgsql cost 0.0000001 as $$
                 begin raise exception 'seen: %', what using errcode = 'BH999'; end $$";

@@ -86,7 +86,7 @@ async fn no_forged_token_is_taken_for_a_good_one() {
     for (what, token) in &attacks {
         assert_eq!(ground.as_member(&bearer(token)).await, nothing, "{what}: {token:.300}");
     }
-    tally("tokens", "forged, each refused as if there were none", attacks.len(), 300);
+    tally("1 identity", "forged, each refused as if there were none", attacks.len(), 300);
 }
 
 #[tokio::test]
@@ -124,7 +124,7 @@ async fn no_other_kind_of_token_passes_for_a_visitor_s() {
     // Another visitor of the same company is let in, and finds nothing.
     let other = Token::visitor(&ground.acme, &uuid::Uuid::new_v4().to_string()).sign();
     assert_eq!(ground.as_visitor(&bearer(&other)).await.status, 404);
-    tally("tokens", "of other kinds, refused as a visitor's", attacks.len() + 1, 17);
+    tally("1 identity", "of other kinds, refused as a visitor's", attacks.len() + 1, 17);
 }
 
 #[tokio::test]
@@ -195,5 +195,5 @@ async fn a_token_comes_in_one_authorization_header_and_nowhere_else() {
         let status = ground.as_member(&line).await.status;
         assert!(matches!(status, 0 | 400 | 401), "{what}: {status}");
     }
-    tally("tokens", "ways to carry a good one, refused", lines.len() + 7, 42);
+    tally("1 identity", "ways to carry a good one, refused", lines.len() + 7, 42);
 }

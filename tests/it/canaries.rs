@@ -99,7 +99,7 @@ fn no_word_of_one_company_is_seen_at_the_other() {
             let foreign = if company.word == one.word { &other.word } else { &one.word };
             assert!(!values.contains(foreign), "{foreign} in the other company's Redis values");
         }
-        tally("global", "canaries looked for on the other side", seen.values().sum(), 500);
+        tally("all layers", "canaries looked for on the other side", seen.values().sum(), 500);
     });
 }
 

@@ -14,6 +14,7 @@ mod attacks_base_url;
 mod attacks_host;
 mod attacks_id;
 mod attacks_keys;
+mod attacks_knowledge;
 mod attacks_sql;
 mod attacks_token;
 mod bad_input;
