@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 
 use bulkhead::limiter::{OPEN, SETTLE};
 use bulkhead_tests::stand::Stand;
+use bulkhead_tests::tally::tally;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
@@ -251,6 +252,12 @@ fn a_thousand_days_keep_their_promises() {
         panic!("{error}");
     }
     let (opened, calls) = total.get();
+    tally(
+        "7 budget",
+        "runs of the limiter's scripts beside the model",
+        usize::try_from(calls).unwrap(),
+        100_000,
+    );
     assert!(calls > 100_000 && opened > 10_000, "too poor to show anything: {calls} calls, {opened} turns");
 }
 
