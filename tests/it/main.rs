@@ -32,6 +32,7 @@ mod migrate;
 mod people;
 mod poison;
 mod schema;
+mod simulation;
 mod stand;
 mod statements;
 mod turn;
