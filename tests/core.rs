@@ -34,7 +34,15 @@ impl Core {
     /// A core whose database role bypasses row-level security.
     #[must_use]
     pub fn without_row_level_security(stand: &'static Stand) -> Self {
-        Self::over(stand, &owners_gateway(stand).url, &stand.owner_database_url)
+        static GATEWAY: OnceLock<Gateway> = OnceLock::new();
+        let gateway = GATEWAY.get_or_init(|| Gateway::start(stand, &stand.owner_database_url));
+        Self::over(stand, &gateway.url, &stand.owner_database_url)
+    }
+
+    /// A core whose database is behind a gateway of its own, which a test may kill.
+    #[must_use]
+    pub fn behind(gateway: &Gateway) -> Self {
+        Self::over(gateway.stand, &gateway.url, &gateway.stand.worker_database_url)
     }
 
     fn over(stand: &'static Stand, gateway_url: &str, database_url: &str) -> Self {
@@ -62,7 +70,19 @@ impl Core {
         token: &str,
         body: Option<Value>,
     ) -> http::Response<Body> {
-        let host = format!("{}:{}", company.host(), self.stand.port);
+        self.serve_at(&company.host(), method, path, token, body).await
+    }
+
+    /// Serves one request on a host, `localhost` for the platform's own.
+    pub async fn serve_at(
+        &self,
+        host: &str,
+        method: &str,
+        path: &str,
+        token: &str,
+        body: Option<Value>,
+    ) -> http::Response<Body> {
+        let host = format!("{host}:{}", self.stand.port);
         let mut request = http::Request::builder().method(method).uri(path).header("host", host);
         if !token.is_empty() {
             request = request.header("authorization", format!("Bearer {token}"));
@@ -121,22 +141,29 @@ pub async fn read(mut body: Body) -> Vec<Event> {
     events
 }
 
-/// A second gateway, which connects as the schema's owner.
-struct OwnersGateway {
+/// A second gateway to the stand's database and Redis.
+pub struct Gateway {
+    stand: &'static Stand,
     url: String,
-    _process: Child,
+    process: Child,
 }
 
-fn owners_gateway(stand: &Stand) -> &'static OwnersGateway {
-    static GATEWAY: OnceLock<OwnersGateway> = OnceLock::new();
-    GATEWAY.get_or_init(|| {
+impl Gateway {
+    /// Starts one that connects as the role in this URL.
+    ///
+    /// # Panics
+    /// When it does not start.
+    #[must_use]
+    pub fn start(stand: &'static Stand, database_url: &str) -> Self {
         let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         // A child of a shell that ends with its standard input, so that it does not outlive the tests.
-        let gateway =
-            format!("{} gateway --development --listen 127.0.0.1:{port} & cat; kill $!", tool().display());
+        let gateway = format!(
+            "{} gateway --development --listen 127.0.0.1:{port} & cat; kill -KILL $!",
+            tool().display()
+        );
         let process = Command::new("sh")
             .args(["-c", &gateway])
-            .env("DATABASE_URL", &stand.owner_database_url)
+            .env("DATABASE_URL", database_url)
             .env("REDIS_URL", &stand.redis_native_url)
             .env("GATEWAY_REDIS_TOKEN", &stand.redis_token)
             .stdin(Stdio::piped())
@@ -149,6 +176,15 @@ fn owners_gateway(stand: &Stand) -> &'static OwnersGateway {
             assert!(started.elapsed().as_secs() < 60, "the second gateway does not start");
             std::thread::sleep(std::time::Duration::from_millis(20));
         }
-        OwnersGateway { url: format!("http://127.0.0.1:{port}"), _process: process }
-    })
+        Self { stand, url: format!("http://127.0.0.1:{port}"), process }
+    }
+
+    /// Kills it at once, in the middle of whatever it does.
+    ///
+    /// # Panics
+    /// When it cannot be waited for.
+    pub fn kill(&mut self) {
+        drop(self.process.stdin.take());
+        self.process.wait().unwrap();
+    }
 }

@@ -2,6 +2,8 @@
 //!
 //! The core runs natively over the stand's gateway, because there each request can be broken by itself.
 
+mod beside;
+
 use bulkhead_tests::company::{Company, Event, read_events};
 use bulkhead_tests::core::Core;
 use bulkhead_tests::native::{Fault, Part, run};

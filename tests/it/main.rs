@@ -23,6 +23,7 @@ mod canaries;
 mod chat;
 mod compile_fail;
 mod faults;
+mod fuzz;
 mod gateway;
 mod isolation;
 mod knockouts;
