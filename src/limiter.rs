@@ -86,8 +86,8 @@ pub struct Opening {
 }
 
 enum Verdict {
-    /// So much is reserved, under these limits.
-    Held { reserved_microusd: u64, limit_microusd: u64, turns_per_minute: u32 },
+    /// So much is reserved, under these limits, beside what Redis knows to be spent or held by others.
+    Held { reserved_microusd: u64, limit_microusd: u64, turns_per_minute: u32, known_microusd: u64 },
     /// The budget, as Redis knows it, does not hold another turn.
     Refused { limit_microusd: u64, ceiling_microusd: u64 },
     /// Redis knows no limits for this day.
@@ -130,8 +130,10 @@ pub async fn confirm(
     let stale = match opening.verdict {
         Verdict::Away => return Err(Denied::Unknown),
         Verdict::Unseeded => true,
-        Verdict::Held { reserved_microusd, limit_microusd, turns_per_minute } => {
+        Verdict::Held { reserved_microusd, limit_microusd, turns_per_minute, known_microusd } => {
             reserved_microusd != ceiling_microusd
+                // A turn that the ledger has is held until Redis has it too; if it is neither, its settlement was lost.
+                || known_microusd < budget.ledger_spent_microusd
                 || limit_microusd != budget.daily_limit_microusd
                 || turns_per_minute != budget.visitor_turns_per_minute
         }
@@ -276,6 +278,7 @@ impl Opening {
                 reserved_microusd,
                 limit_microusd,
                 turns_per_minute: u32::try_from(turns).unwrap_or(u32::MAX),
+                known_microusd: number(5).unwrap_or_default(),
             },
             (Some("refused"), Some(ceiling_microusd), Some(limit_microusd), _) => {
                 Verdict::Refused { limit_microusd, ceiling_microusd }
@@ -309,7 +312,7 @@ pub fn day(now_ms: u64) -> String {
 
 /// Reserves, counts, reads memory; all or nothing. Keys: day, visitor's turns, memory. Arguments: company, reservation,
 /// now and hold in milliseconds; to seed also limit, ceiling, turns a minute, spent. Answers {verdict, amount, limit,
-/// turns, memory}. Public for the tests that model it.
+/// turns, memory, spent or held by others}. Public for the tests that model it.
 #[doc(hidden)]
 pub const OPEN: &str = "
 local key, turns_key, memory_key = KEYS[1], KEYS[2], KEYS[3]
@@ -352,7 +355,7 @@ if not mine or string.sub(mine, 1, 2) == 's:' then
     end
     redis.call('HSET', key, 'h:' .. id, day.ceiling .. ':' .. string.format('%.0f', now + hold_ms))
 end
-return {'held', day.ceiling, day.limit, day.turns, memory}
+return {'held', day.ceiling, day.limit, day.turns, memory, string.format('%.0f', tonumber(day.spent) + held)}
 ";
 
 /// Settles a reservation once, and keeps what was said. Keys: day, memory. Arguments: company, reservation or nothing, when

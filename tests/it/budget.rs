@@ -1,6 +1,8 @@
 //! Layer 7: no spend without a permit, none over the limit, none at another company's cost.
 
 use bulkhead_tests::company::{Company, event};
+use bulkhead_tests::core::{Core, read};
+use bulkhead_tests::native::{Fault, Part, run};
 use bulkhead_tests::stand::Stand;
 use futures_util::future::join_all;
 use http::Method;
@@ -168,4 +170,34 @@ async fn a_visitor_who_asks_too_often_waits() {
     }
     assert!(refused.is_some_and(|seconds| (1..=60).contains(&seconds)), "{refused:?}");
     calm.ask("Do you fix leaks?").await;
+}
+
+#[test]
+fn a_settlement_that_redis_never_heard_of_is_not_spent_again() {
+    run(async {
+        let core = Core::new(Stand::get());
+        let acme = Company::new(core.stand, "plumbing").await;
+        core.provider(&acme, &key("ok")).await;
+        // A turn reserves 16 tokens' worth, 16,000 micro-dollars, and costs nearly that; the day holds three.
+        for sql in [
+            "update budgets set daily_limit_microusd = 48000, max_output_tokens = 16 where company_id = $1::text::uuid returning 1",
+            "update provider_models set input_microusd_per_mtok = 0, output_microusd_per_mtok = 1000000000
+             where company_id = $1::text::uuid returning 1",
+        ] {
+            acme.rows(sql).await;
+        }
+        let visitor = core.visitor(&acme).await;
+        for turn in 0..12_i64 {
+            let ask = json!({ "message": "Do you fix leaks? And drains, and boilers?" });
+            let response = core.serve(&acme, "POST", "/v1/chat", &visitor, Some(ask)).await;
+            // Each turn's own settlement is lost on the way, and its reservation void by the next.
+            core.native.break_requests(Part::Redis, Fault::Down);
+            read(response.into_body()).await;
+            core.native.mend();
+            core.native.set_ahead_ms((turn + 1) * 200_000);
+        }
+        let spent = ledger(&acme).await;
+        assert!(spent > 16_000, "too little to show anything: {spent}");
+        assert!(spent <= 48_000, "{spent} spent of 48000");
+    });
 }
