@@ -2,7 +2,9 @@
 //!
 //! It never copies a row in Rust: each kind of row is one `insert … select` from the template's rows.
 
-use http::{Response, StatusCode};
+mod slug;
+
+use http::{HeaderName, HeaderValue, Response, StatusCode};
 use serde::Deserialize;
 use serde_json::json;
 
@@ -13,23 +15,29 @@ use crate::params;
 use crate::platform::Body;
 use crate::routes::{Call, json as answer};
 use crate::sessions::password_hash;
-use crate::tenant::{TenantSql, auth};
+use crate::tenant::{Repeat, TenantScope, TenantSql, auth};
 
 /// `POST /v1/signup`: makes a company; its site and its chat answer at once.
 ///
+/// With an `Idempotency-Key` (draft-ietf-httpapi-idempotency-key-header) the company's id follows from the key, so that
+/// a repeated request finds the company that the first one made, whole, and is answered alike.
+///
 /// # Errors
-/// [`Error::Invalid`] for the body, [`Error::Conflict`] when the slug is taken.
+/// [`Error::Invalid`] for the body, [`Error::Conflict`] when the slug is taken or the key was used for something else.
 pub async fn signup(call: Call) -> Result<Response<Body>, Error> {
     let new = call.json::<Signup>().await?;
     check_texts(&[("company's name", Some(&new.company), 120), ("name", Some(&new.name), 120)])?;
-    check_slug(&new.slug)?;
+    slug::check(&new.slug)?;
     let email = check_email(&new.email)?;
     let password = password_hash(&*call.platform, &new.password)?;
 
-    let scope = auth::founder(&call, &new.slug, &new.company, &new.industry)?;
+    let repeat = call.idempotency_key()?.map(|key| new.request(&email, key));
+    let scope = auth::founder(&call, &new.slug, &new.company, &new.industry, repeat.as_ref())?;
+    let seal = repeat.as_ref().map(|repeat| scope.signup_seal(repeat)).transpose()?;
+    let seal = seal.as_ref().map(<[u8; 32]>::as_slice);
     let user = UserId::new(&*call.platform);
     let mut batch = scope.batch();
-    let made = batch.run(COMPANY_ADD, params![&new.slug, &new.company, &new.industry]);
+    let made = batch.run(COMPANY_ADD, params![&new.slug, &new.company, &new.industry, seal]);
     batch.run(HOST_ADD, params![&new.slug]);
     batch.run(USER_ADD, params![user, email, new.name, password]);
     batch.run(MEMBERSHIP_ADD, params![user]);
@@ -41,19 +49,51 @@ pub async fn signup(call: Call) -> Result<Response<Body>, Error> {
     batch.run(AUDIT_SIGNUP, params![AuditId::new(&*call.platform), user]);
     let unknown =
         || Error::Invalid(format!("There is no industry {:?}. GET /v1/industries lists them.", new.industry));
-    let mut rows = batch.send().await.map_err(|error| match error {
+    let mut rows = match batch.send().await {
+        Ok(rows) => rows,
+        // The company with this request's id is there: the first answer was lost, or the key is used for something else.
+        Err(Error::Conflict(taken)) => return made_before(&call, &scope, seal, taken).await,
         // Nothing else refers to anything that may be missing.
-        Error::NotFound => unknown(),
-        error => error,
-    })?;
+        Err(Error::NotFound) => return Err(unknown()),
+        Err(error) => return Err(error),
+    };
     rows.touched(made).map_err(|_| unknown())?;
+    answer(StatusCode::CREATED, &founded(&call, &scope, &new.slug, &new.company, user))
+}
+
+/// The answer that the first of several same requests got, or would have got.
+async fn made_before(
+    call: &Call,
+    scope: &TenantScope,
+    seal: Option<&[u8]>,
+    taken: String,
+) -> Result<Response<Body>, Error> {
+    let Some(seal) = seal else { return Err(Error::Conflict(taken)) };
+    let mut batch = scope.batch();
+    let made = batch.add::<Founded>(COMPANY_FOUNDED, params![seal]);
+    match batch.send().await?.maybe(made)? {
+        None => Err(Error::Conflict(taken)),
+        Some(made) if !made.same => Err(Error::Conflict(
+            "This Idempotency-Key was used for another sign-up. Take a new key for a new company.".into(),
+        )),
+        Some(made) => {
+            let mut response =
+                answer(StatusCode::CREATED, &founded(call, scope, &made.slug, &made.name, made.user_id))?;
+            let replayed = HeaderName::from_static("idempotency-replayed");
+            response.headers_mut().insert(replayed, HeaderValue::from_static("true"));
+            Ok(response)
+        }
+    }
+}
+
+fn founded(call: &Call, scope: &TenantScope, slug: &str, name: &str, user: UserId) -> serde_json::Value {
     let company = json!({
         "company_id": scope.company_id(),
-        "slug": new.slug,
-        "name": new.company,
-        "url": call.app.config.root.company_url(&new.slug),
+        "slug": slug,
+        "name": name,
+        "url": call.app.config.root.company_url(slug),
     });
-    answer(StatusCode::CREATED, &json!({ "company": company, "user_id": user }))
+    json!({ "company": company, "user_id": user })
 }
 
 /// `GET /v1/industries`: what a company can start from.
@@ -63,71 +103,6 @@ pub async fn signup(call: Call) -> Result<Response<Body>, Error> {
 pub async fn industries(call: Call) -> Result<Response<Body>, Error> {
     let industries = crate::tenant::postgres::industries(&call).await?;
     answer(StatusCode::OK, &json!({ "industries": industries }))
-}
-
-/// Subdomains that are the platform's, or that could pass for it.
-const RESERVED: &[&str] = &[
-    "about",
-    "account",
-    "accounts",
-    "admin",
-    "api",
-    "app",
-    "assets",
-    "auth",
-    "billing",
-    "blog",
-    "bulkhead",
-    "cdn",
-    "console",
-    "dashboard",
-    "demo",
-    "dev",
-    "docs",
-    "ftp",
-    "help",
-    "host",
-    "imap",
-    "internal",
-    "legal",
-    "localhost",
-    "login",
-    "mail",
-    "metrics",
-    "ns1",
-    "ns2",
-    "pop",
-    "postmaster",
-    "root",
-    "security",
-    "signup",
-    "smtp",
-    "staging",
-    "static",
-    "status",
-    "support",
-    "system",
-    "test",
-    "webmail",
-    "widget",
-    "www",
-];
-
-fn check_slug(slug: &str) -> Result<(), Error> {
-    let label = (3..=40).contains(&slug.len())
-        && slug.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
-        && slug.starts_with(|c: char| c.is_ascii_lowercase())
-        && !slug.ends_with('-')
-        && !slug.contains("--");
-    if !label {
-        return Err(Error::Invalid(
-            "The slug takes 3 to 40 lower-case letters, digits and single hyphens; it begins with a letter and ends with no hyphen.".into(),
-        ));
-    }
-    if RESERVED.contains(&slug) {
-        return Err(Error::Conflict("This address is kept for the platform. Choose another slug.".into()));
-    }
-    Ok(())
 }
 
 fn check_email(email: &str) -> Result<String, Error> {
@@ -155,10 +130,37 @@ struct Signup {
     password: String,
 }
 
+impl Signup {
+    /// This request, as it is known again. Who else has the key but not the e-mail address finds nothing.
+    fn request(&self, email: &str, key: &str) -> Repeat {
+        let fields = [&self.company, &self.slug, &self.industry, &self.name, email, &self.password];
+        Repeat::new(&[key, email], &fields)
+    }
+}
+
+/// A company that a sign-up made before.
+#[derive(Deserialize)]
+struct Founded {
+    slug: String,
+    name: String,
+    user_id: UserId,
+    /// Whether it was this very request.
+    same: bool,
+}
+
+const COMPANY_FOUNDED: TenantSql = crate::sql!(
+    "select c.slug, c.name, u.user_id, coalesce(c.signup_seal = $2, false) as same
+     from companies c
+     join users u on u.company_id = c.company_id
+     where c.company_id = $1
+     order by u.created_at, u.user_id
+     limit 1"
+);
+
 /// The company's own row, if there is such an industry.
 pub const COMPANY_ADD: TenantSql = crate::sql!(
-    "insert into companies (company_id, slug, name, industry)
-     select $1, $2, $3, t.slug
+    "insert into companies (company_id, slug, name, industry, signup_seal)
+     select $1, $2, $3, t.slug, $5
      from templates t
      where t.kind = 'industry' and t.slug = $4"
 );
@@ -278,18 +280,6 @@ const AUDIT_SIGNUP: TenantSql = crate::sql!(
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn slugs() {
-        let fine = |slug: &str| check_slug(slug).is_ok();
-        assert!(fine("acme-plumbing") && fine("a1b"));
-        for slug in
-            ["ab", "1ab", "a--b", "ab-", "-ab", "Acme", "a.b", "a_b", "acmé", "", "xn--acme", "www", "api"]
-        {
-            assert!(!fine(slug), "{slug}");
-        }
-        assert!(!fine(&"a".repeat(41)));
-    }
 
     #[test]
     fn emails() {

@@ -275,6 +275,24 @@ impl Call {
         text.parse().map_err(|_| Error::NotFound)
     }
 
+    /// What the sender calls this request, so that it may be sent again (draft-ietf-httpapi-idempotency-key-header).
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] when there are two, or it is not 16 to 200 visible characters: a short one could be guessed.
+    pub fn idempotency_key(&self) -> Result<Option<&str>, Error> {
+        let mut keys = self.headers.get_all("idempotency-key").iter();
+        let Some(key) = keys.next() else { return Ok(None) };
+        let key =
+            key.to_str().ok().filter(|key| (16..=200).contains(&key.len()) && !key.contains([' ', ',']));
+        match (key, keys.next()) {
+            (Some(key), None) => Ok(Some(key)),
+            _ => Err(Error::Invalid(
+                "The Idempotency-Key takes 16 to 200 visible characters, once. A random UUID is a good one."
+                    .into(),
+            )),
+        }
+    }
+
     /// The body, as JSON.
     ///
     /// # Errors

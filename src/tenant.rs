@@ -5,8 +5,10 @@
 use std::rc::Rc;
 
 use base64ct::{Base64UrlUnpadded, Encoding};
+use zeroize::Zeroizing;
 
 use crate::config::ConfigError;
+use crate::error::Error;
 use crate::ids::{CompanyId, RequestId, SessionId, UserId};
 use crate::platform::{Level, Platform};
 use crate::routes::App;
@@ -30,6 +32,31 @@ pub struct TenantScope {
     request_id: RequestId,
     app: Rc<App>,
     platform: Rc<dyn Platform>,
+}
+
+/// A request that may come twice, as it is known again: what its sender calls it, and all that it says.
+pub(crate) struct Repeat {
+    key: String,
+    content: Zeroizing<String>,
+}
+
+impl Repeat {
+    /// Fields are told apart by their lengths, so that none can pass for part of another.
+    pub(crate) fn new(key: &[&str], content: &[&str]) -> Self {
+        let joined =
+            |fields: &[&str]| fields.iter().map(|field| format!("{}:{field};", field.len())).collect();
+        Self { key: joined(key), content: Zeroizing::new(joined(content)) }
+    }
+}
+
+impl TenantScope {
+    /// The keyed digest of a sign-up: equal for equal requests, and of no use to whoever reads the database.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] when there is no master key.
+    pub(crate) fn signup_seal(&self, repeat: &Repeat) -> Result<[u8; 32], Error> {
+        self.app.config.secrets.master_keys.digest("bulkhead/signup/content", &repeat.content)
+    }
 }
 
 /// What an isolate knows of a company from its host.

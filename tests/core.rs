@@ -82,10 +82,24 @@ impl Core {
         token: &str,
         body: Option<Value>,
     ) -> http::Response<Body> {
+        let bearer = format!("Bearer {token}");
+        let headers = if token.is_empty() { &[][..] } else { &[("authorization", bearer.as_str())] };
+        self.serve_with(host, method, path, headers, body).await
+    }
+
+    /// Serves one request on a host, with these headers.
+    pub async fn serve_with(
+        &self,
+        host: &str,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: Option<Value>,
+    ) -> http::Response<Body> {
         let host = format!("{host}:{}", self.stand.port);
         let mut request = http::Request::builder().method(method).uri(path).header("host", host);
-        if !token.is_empty() {
-            request = request.header("authorization", format!("Bearer {token}"));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
         }
         let body = body.map_or(Body::empty(), |body| Body::from(body.to_string()));
         bulkhead::serve(Rc::clone(&self.app), self.native.platform(), request.body(body).unwrap()).await

@@ -9,10 +9,10 @@ use std::rc::Rc;
 use http::header::AUTHORIZATION;
 
 use super::token::Bearer;
-use super::{Actor, Company, TenantScope, postgres, redis};
+use super::{Actor, Company, Repeat, TenantScope, postgres, redis};
 use crate::config::{HOST_CACHE_ENTRIES, HOST_CACHE_MS, Place};
 use crate::error::Error;
-use crate::ids::{SessionId, UserId, VisitorId};
+use crate::ids::{CompanyId, SessionId, UserId, VisitorId};
 use crate::routes::{Call, Role};
 
 /// An end customer with a visitor token of this company.
@@ -69,10 +69,21 @@ pub async fn member(call: &Call, role: Role) -> Result<Member, Error> {
     }
 }
 
-/// The scope in which a new company is made: that of the company that does not exist yet.
-pub(crate) fn founder(call: &Call, slug: &str, name: &str, industry: &str) -> Result<TenantScope, Error> {
+/// The scope in which a new company is made: that of the company that does not exist yet. For a request that may be
+/// repeated the id follows from its key and a secret of ours, so nobody else can aim at another's company.
+pub(crate) fn founder(
+    call: &Call,
+    slug: &str,
+    name: &str,
+    industry: &str,
+    repeat: Option<&Repeat>,
+) -> Result<TenantScope, Error> {
+    let keys = &call.app.config.secrets.master_keys;
     let company = Company {
-        id: crate::ids::CompanyId::new(&*call.platform),
+        id: match repeat {
+            Some(repeat) => CompanyId::from_digest(keys.digest("bulkhead/signup/company", &repeat.key)?),
+            None => CompanyId::new(&*call.platform),
+        },
         slug: slug.to_owned(),
         name: name.to_owned(),
         industry: industry.to_owned(),

@@ -9,7 +9,7 @@
 use aes_gcm::aead::{Aead, KeyInit, Payload};
 use aes_gcm::{Aes256Gcm, Nonce};
 use hkdf::Hkdf;
-use sha2::Sha256;
+use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
 use super::{TenantScope, required, secret_bytes};
@@ -128,6 +128,19 @@ impl MasterKeys {
         bytes.extend_from_slice(&nonce);
         bytes.extend_from_slice(&sealed);
         Some(SealedKey(bytes))
+    }
+
+    /// 32 bytes that follow from the newest master key and this text: a pseudo-random function of it (RFC 5869, section 2.3).
+    pub(super) fn digest(&self, purpose: &str, text: &str) -> Result<[u8; 32], Error> {
+        let mut digest = [0; 32];
+        let info = [purpose.as_bytes(), &Sha256::digest(text.as_bytes())];
+        self.0
+            .first()
+            .and_then(|(_, master)| {
+                Hkdf::<Sha256>::new(None, &master[..]).expand_multi_info(&info, &mut digest).ok()
+            })
+            .ok_or_else(|| Error::Internal("vault: a digest could not be made".into()))?;
+        Ok(digest)
     }
 
     fn open(&self, company: CompanyId, provider: ProviderId, sealed: &SealedKey) -> Option<LlmKey> {

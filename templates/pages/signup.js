@@ -25,8 +25,17 @@ slug.oninput = () => {
   slug.value = slug.value.toLowerCase().replaceAll(" ", "-");
 };
 
+// The same form sent again is the same request: a lost answer makes no second company.
+let sent = "", key = "";
+const keyOf = (text) => {
+  if (text !== sent) [sent, key] = [text, crypto.randomUUID?.() ?? [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, "0")).join("")];
+  return key;
+};
+
 async function answer(path, body) {
-  const response = await fetch(path, body && { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(body) })
+  const text = JSON.stringify(body);
+  const headers = { "content-type": "application/json", "idempotency-key": body && keyOf(text) };
+  const response = await fetch(path, body && { method: "POST", headers, body: text })
     .catch(() => { throw new Error("Bulkhead could not be reached. Check your connection and try again."); });
   const value = await response.json().catch(() => ({}));
   if (response.ok) return value;

@@ -97,7 +97,8 @@ impl<'client> Company<'client> {
         let new = || uuid::Uuid::from_bytes(random()).to_string();
         let company = Self { transaction, id: new(), conversation: new(), visitor: new() };
         company.run("select set_config('app.current_company_id', $1, true)", &[]).await?;
-        company.run(COMPANY_ADD.text(), &["golden", NAME, industry].map(Param::from)).await?;
+        let [slug, name, industry_slug] = ["golden", NAME, industry].map(Param::from);
+        company.run(COMPANY_ADD.text(), &[slug, name, industry_slug, Param::null()]).await?;
         for copy in COPIES {
             company.run(copy.text(), &[industry, NAME].map(Param::from)).await?;
         }
