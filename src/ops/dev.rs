@@ -180,10 +180,12 @@ async fn serve(args: &Args, port: u16, data: &Path, processes: &mut Processes) -
     });
     if args.json {
         writeln!(std::io::stdout(), "{ready}")?;
+    } else if let Some(slug) = &args.slug {
+        steps.say(&demo.welcome(slug, "What are your opening hours?"));
     } else if args.no_demo {
         steps.say(&format!("ready {root_url}"));
     } else {
-        steps.say(&demo.welcome("acme-plumbing"));
+        steps.say(&demo.welcome("acme-plumbing", "How much does it cost to replace a water heater?"));
     }
     let Some((program, rest)) = args.command.split_first() else {
         return processes.first_death().await;

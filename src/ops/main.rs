@@ -2,6 +2,7 @@
 
 use clap::Parser;
 
+mod bench;
 mod dev;
 mod gateway;
 mod migrate;
@@ -15,6 +16,8 @@ enum Command {
     Gateway(gateway::Args),
     /// Start everything for development: Postgres, Redis, gateway, worker, demo companies.
     Dev(dev::Args),
+    /// Measure a running stand; `./scripts/bench` starts one.
+    Bench(bench::Args),
     /// Bring the database's schema and roles up to date.
     Migrate(migrate::Args),
     /// Check and load the industry templates.
@@ -26,6 +29,7 @@ async fn main() -> std::process::ExitCode {
     let done = match Command::parse() {
         Command::Gateway(args) => gateway::run(args).await,
         Command::Dev(args) => dev::run(args).await,
+        Command::Bench(args) => bench::run(args).await,
         Command::Migrate(args) => migrate::run(args).await,
         Command::Templates(args) => templates::run(args).await,
     };

@@ -4,6 +4,7 @@
 mod alike;
 mod check;
 mod eval;
+pub use eval::id;
 mod findings;
 mod format;
 mod price;

@@ -51,12 +51,12 @@ impl Companies<'_> {
     }
 
     /// What a person needs to begin.
-    pub fn welcome(&self, slug: &str) -> String {
+    pub fn welcome(&self, slug: &str, question: &str) -> String {
         let url = format!("http://{slug}.localhost:{}", self.port);
         format!(
             "\nready {url}\n\ndashboard {url}/dashboard  login {}  password {}\n\nchat  curl -N {url}/v1/chat \
              -H \"authorization: Bearer $(curl -s -X POST {url}/v1/visitor | sed 's/.*\"token\":\"\\([^\"]*\\)\".*/\\1/')\" \
-             -H 'content-type: application/json' -d '{{\"message\":\"How much does it cost to replace a water heater?\"}}'\n",
+             -H 'content-type: application/json' -d '{{\"message\":\"{question}\"}}'\n",
             email(slug),
             self.password,
         )

@@ -94,8 +94,7 @@ struct Hit {
 impl<'client> Company<'client> {
     async fn make(client: &'client mut Client, industry: &str) -> anyhow::Result<Self> {
         let transaction = client.transaction().await?;
-        let new = || uuid::Uuid::from_bytes(random()).to_string();
-        let company = Self { transaction, id: new(), conversation: new(), visitor: new() };
+        let company = Self { transaction, id: id(), conversation: id(), visitor: id() };
         company.run("select set_config('app.current_company_id', $1, true)", &[]).await?;
         let [slug, name, industry_slug] = ["golden", NAME, industry].map(Param::from);
         company.run(COMPANY_ADD.text(), &[slug, name, industry_slug, Param::null()]).await?;
@@ -130,12 +129,13 @@ impl<'client> Company<'client> {
     }
 }
 
+/// A new id, of nothing in particular.
 #[expect(clippy::disallowed_methods, reason = "a native program has no platform to ask")]
-fn random() -> [u8; 16] {
+pub fn id() -> String {
     let mut bytes = [0; 16];
     // An id that is all zeros would do here as well.
     let _ = getrandom::fill(&mut bytes);
-    bytes
+    uuid::Uuid::from_bytes(bytes).to_string()
 }
 
 /// How the industries did.

@@ -1,0 +1,210 @@
+//! How long a company takes: the one batch of provisioning, alone, eight at once and among many companies, beside the two
+//! ways that are usually taken. Each run makes a company of its own; none is taken away.
+
+#![expect(clippy::disallowed_methods, reason = "a native program that measures asks the machine's own clock")]
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, ensure};
+use bulkhead::provisioning::{COMPANY_ADD, COPIES};
+use futures_util::future::try_join_all;
+use serde_json::{Value, json};
+use tokio_postgres::{Client, NoTls};
+
+use super::{Args, Line, say};
+use crate::gateway::param::Param;
+use crate::templates::id;
+
+const INDUSTRY: &str = "plumbing";
+const NAME: &str = "Measured & Sons";
+
+/// Measures each way, interleaved with nothing: the machine is the same, and so is the minute.
+pub async fn run(args: &Args) -> anyhow::Result<Vec<Line>> {
+    let (runs, crowd) = if args.quick { (30, 300) } else { (200, 5_000) };
+    let gateway = Gateway { client: reqwest::Client::builder().no_proxy().build()?, args };
+    let worker = connect(&args.database_url).await?;
+    let owner = connect(&args.owner_url).await?;
+
+    // Connections and plans are warm in production.
+    let company = gateway.provision().await?;
+    let model = rows_of(&owner, &company).await?;
+    say(&format!("{} rows of {} tables in one request", model.len(), tables(&owner).await?.len()));
+    for _ in 0..5 {
+        gateway.provision().await?;
+    }
+
+    let mut lines = vec![
+        Line::new("one batch, alone", gateway.repeat(runs, 1).await?),
+        Line::new("one batch, 8 at once", gateway.repeat(runs, 8).await?),
+        Line::new(
+            "single inserts, one transaction",
+            single(&worker, &model, &company, runs / 10, false).await?,
+        ),
+        Line::new("single inserts, a commit each", single(&worker, &model, &company, runs / 20, true).await?),
+    ];
+    fill(&owner, crowd).await?;
+    let count: i64 = owner.query_one("select count(*) from companies", &[]).await?.get(0);
+    lines.push(Line::new(format!("one batch, alone, among {count}"), gateway.repeat(runs, 1).await?));
+    lines.push(Line::new(format!("one batch, 8 at once, among {count}"), gateway.repeat(runs, 8).await?));
+    Ok(lines)
+}
+
+async fn connect(url: &str) -> anyhow::Result<Client> {
+    let (client, connection) =
+        tokio_postgres::connect(url, NoTls).await.context("cannot reach the database; check its URL")?;
+    tokio::spawn(connection);
+    Ok(client)
+}
+
+/// The worker's way to the database.
+struct Gateway<'a> {
+    client: reqwest::Client,
+    args: &'a Args,
+}
+
+impl Gateway<'_> {
+    /// So many companies, so many at once; how long each took.
+    async fn repeat(&self, runs: usize, at_once: usize) -> anyhow::Result<Vec<Duration>> {
+        let mut times = Vec::with_capacity(runs);
+        while times.len() < runs {
+            let batch = (0..at_once).map(|_| async {
+                let started = Instant::now();
+                self.provision().await.map(|_| started.elapsed())
+            });
+            times.extend(try_join_all(batch).await?);
+        }
+        Ok(times)
+    }
+
+    /// One company, by the worker's own statements in one request; its id.
+    async fn provision(&self) -> anyhow::Result<String> {
+        let company = id();
+        let slug = format!("b{}", company.replace('-', "").chars().take(30).collect::<String>());
+        let query = |sql: &str, rest: &[Value]| {
+            let params: Vec<Value> = std::iter::once(json!(company)).chain(rest.iter().cloned()).collect();
+            json!({ "query": sql, "params": params })
+        };
+        let mut queries = vec![
+            query("select set_config('app.current_company_id', $1, true)", &[]),
+            query(COMPANY_ADD.text(), &[json!(slug), json!(NAME), json!(INDUSTRY), Value::Null]),
+        ];
+        queries.extend(COPIES.iter().map(|copy| query(copy.text(), &[json!(INDUSTRY), json!(NAME)])));
+        let response = self
+            .client
+            .post(format!("{}/sql", self.args.gateway_url))
+            .header("neon-connection-string", &self.args.database_url)
+            .header("neon-raw-text-output", "true")
+            .header("neon-array-mode", "true")
+            .json(&json!({ "queries": queries }))
+            .send()
+            .await?;
+        let status = response.status();
+        let text = response.text().await?;
+        ensure!(status.is_success(), "the gateway answered {status}: {text}");
+        Ok(company)
+    }
+}
+
+/// A row as another company's: its table, its columns, its values.
+struct Row {
+    insert: String,
+    values: String,
+}
+
+/// The tables with companies' data, each after those that it refers to.
+async fn tables(owner: &Client) -> anyhow::Result<Vec<String>> {
+    let rows = owner
+        .query(
+            "with recursive t as (
+                 select c.oid, c.relname::text as name from pg_class c
+                 join pg_attribute a on a.attrelid = c.oid and a.attname = 'company_id'
+                 where c.relkind = 'r' and c.relnamespace = 'public'::regnamespace
+             ),
+             depth as (
+                 select t.oid, t.name, 0 as depth from t
+                 union
+                 select t.oid, t.name, d.depth + 1 from depth d
+                 join pg_constraint f on f.confrelid = d.oid and f.contype = 'f' and f.conrelid <> f.confrelid
+                 join t on t.oid = f.conrelid
+                 where d.depth < 10
+             )
+             select name from depth group by name order by max(depth), name",
+            &[],
+        )
+        .await?;
+    rows.iter().map(|row| Ok(row.try_get(0)?)).collect()
+}
+
+/// Every row of a company, in an order in which they can be inserted.
+async fn rows_of(owner: &Client, company: &str) -> anyhow::Result<Vec<Row>> {
+    let mut all = Vec::new();
+    for table in tables(owner).await? {
+        let columns: String = owner
+            .query_one(
+                "select string_agg(quote_ident(attname), ', ' order by attnum) from pg_attribute
+                 where attrelid = to_regclass($1) and attnum > 0 and not attisdropped and attgenerated = ''",
+                &[&table],
+            )
+            .await?
+            .try_get(0)?;
+        let insert = format!(
+            "insert into {table} ({columns}) select {columns} from jsonb_populate_record(null::{table}, $1::text::jsonb)"
+        );
+        let sql = format!("select to_jsonb(t)::text from {table} t where company_id = $1::text::uuid");
+        for row in owner.query(&sql, &[&company]).await? {
+            all.push(Row { insert: insert.clone(), values: row.try_get(0)? });
+        }
+    }
+    Ok(all)
+}
+
+/// The same rows one by one, as the worker's role on a connection of its own: in one transaction, or each in its own.
+async fn single(
+    worker: &Client,
+    model: &[Row],
+    original: &str,
+    runs: usize,
+    commit_each: bool,
+) -> anyhow::Result<Vec<Duration>> {
+    let mut times = Vec::new();
+    for _ in 0..runs.max(3) {
+        let company = id();
+        worker.execute("select set_config('app.current_company_id', $1, false)", &[&company]).await?;
+        let mut statements = Vec::new();
+        for row in model {
+            statements.push(worker.prepare(&row.insert).await?);
+        }
+        let started = Instant::now();
+        if !commit_each {
+            worker.batch_execute("begin").await?;
+        }
+        for (row, statement) in model.iter().zip(&statements) {
+            worker.execute(statement, &[&row.values.replace(original, &company)]).await?;
+        }
+        if !commit_each {
+            worker.batch_execute("commit").await?;
+        }
+        times.push(started.elapsed());
+    }
+    Ok(times)
+}
+
+/// So many more companies, past gateway and roles, with the very statements of provisioning.
+async fn fill(owner: &Client, companies: usize) -> anyhow::Result<()> {
+    for number in 0..companies {
+        if number % 500 == 0 {
+            say(&format!("filling the database: {number} of {companies} companies"));
+        }
+        let company = id();
+        let slug = format!("f{}", company.replace('-', "").chars().take(30).collect::<String>());
+        owner.batch_execute("begin").await?;
+        let [uuid, slug, name, industry] = [company.as_str(), &slug, NAME, INDUSTRY].map(Param::from);
+        owner.execute(COMPANY_ADD.text(), &[&uuid, &slug, &name, &industry, &Param::null()]).await?;
+        for copy in COPIES {
+            owner.execute(copy.text(), &[&uuid, &industry, &name]).await?;
+        }
+        owner.batch_execute("commit").await?;
+    }
+    owner.batch_execute("analyze").await?;
+    Ok(())
+}
