@@ -8,6 +8,7 @@ pub use eval::id;
 mod findings;
 mod format;
 mod price;
+mod reading;
 mod rows;
 #[cfg(test)]
 mod tests;

@@ -1,17 +1,18 @@
 //! How alike two texts are, by the runs of words that they share. It knows nothing of meaning.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
 /// Two texts with this share of their four-word runs in common were copied from each other.
 pub const TOO_ALIKE: f64 = 0.3;
 
 /// Pairs of texts that share at least `bound` of their four-word runs, most alike first: (earlier, later, share).
 pub fn alike(texts: &[&str], bound: f64) -> Vec<(usize, usize, f64)> {
-    let sets: Vec<BTreeSet<Vec<String>>> = texts.iter().map(|text| shingles(text, 4)).collect();
-    let mut holders: BTreeMap<&Vec<String>, Vec<usize>> = BTreeMap::new();
+    let sets: Vec<BTreeSet<u64>> = texts.iter().map(|text| shingles(text, 4)).collect();
+    let mut holders: HashMap<u64, Vec<usize>> = HashMap::new();
     for (at, set) in sets.iter().enumerate() {
         for shingle in set {
-            holders.entry(shingle).or_default().push(at);
+            holders.entry(*shingle).or_default().push(at);
         }
     }
     // Only pairs with a run in common are ever looked at, so thousands of entries take milliseconds.
@@ -46,14 +47,19 @@ fn share(both: usize, one: usize, other: usize) -> f64 {
     if either == 0 { 0.0 } else { both as f64 / either as f64 }
 }
 
-/// The runs of `length` words, without case and punctuation.
-fn shingles(text: &str, length: usize) -> BTreeSet<Vec<String>> {
+/// The runs of `length` words, without case and punctuation. A run is its hash: two that collide make a pair a hair more alike.
+fn shingles(text: &str, length: usize) -> BTreeSet<u64> {
     let words: Vec<String> = text
         .split(|letter: char| !letter.is_alphanumeric() && letter != '\'')
         .filter(|word| !word.is_empty())
         .map(str::to_lowercase)
         .collect();
-    words.windows(length).map(<[String]>::to_vec).collect()
+    let hash = |run: &[String]| {
+        let mut hasher = DefaultHasher::new();
+        run.hash(&mut hasher);
+        hasher.finish()
+    };
+    words.windows(length).map(hash).collect()
 }
 
 #[cfg(test)]

@@ -174,7 +174,7 @@ fn entries(findings: &mut Findings<'_>) {
         let it = row.as_ref();
         let what = format!("entry `{}`", it.slug);
         findings.question(row, &what, &it.question);
-        findings.words(row, &format!("{what}: answer"), &it.answer, 30, 120);
+        findings.answer(row, &what, &it.answer);
         findings.synonyms(row, &format!("{what}: keywords"), &it.keywords, 3);
         if it.answer.contains('$') && !it.confirm {
             findings
@@ -194,7 +194,7 @@ fn entries(findings: &mut Findings<'_>) {
         let it = row.as_ref();
         let what = format!("master entry `{}`", it.slug);
         findings.question(row, &what, &it.question);
-        findings.words(row, &format!("{what}: answer"), &it.answer, 30, 120);
+        findings.answer(row, &what, &it.answer);
         findings.synonyms(row, &format!("{what}: keywords"), &it.keywords, 3);
         if it.answer.contains('$') || it.answer.contains("{{company}}") {
             findings.at(row, format!("{what} is read by every company: name no price and no company"));

@@ -6,6 +6,10 @@ use std::fmt;
 use toml::Spanned;
 
 use super::format::File;
+use super::reading::grade;
+
+/// No answer is harder to read than this school grade; half of what ships is below 6.
+const HARDEST_GRADE: f64 = 14.0;
 
 /// Problems as they are found in one file, and the rules that many kinds of rows share.
 pub struct Findings<'a> {
@@ -39,6 +43,20 @@ impl Findings<'_> {
         let count = words(text);
         if count < least || count > most {
             self.at(place, format!("{what} has {count} words; write {least} to {most}"));
+        }
+    }
+
+    /// An answer that a customer can be given as it stands: not too short, not too long, not hard to read.
+    pub fn answer<T>(&mut self, place: &Spanned<T>, what: &str, text: &str) {
+        self.words(place, &format!("{what}: answer"), text, 30, 120);
+        let grade = grade(text);
+        if grade > HARDEST_GRADE {
+            self.at(
+                place,
+                format!(
+                    "{what}: answer reads like grade {grade:.0}; write shorter sentences and plainer words"
+                ),
+            );
         }
     }
 

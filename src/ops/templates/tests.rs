@@ -5,7 +5,17 @@ use super::{Kind, Source, embedded, format, rows};
 
 /// The shipped set, with the first `from` in the file `slug` replaced by `to`, must have a problem that holds `told`.
 fn breaks(slug: &str, from: &str, to: &str, told: &str) {
+    // One more industry beside the broken one: what goes across files needs no more, and all 52 take their time.
     let mut sources = embedded().unwrap();
+    sources.retain(|source| {
+        let kept = [
+            format!("/{slug}.toml"),
+            "/dental-practice.toml".into(),
+            "/plumbing.toml".into(),
+            "/company.toml".into(),
+        ];
+        kept.iter().any(|name| source.path.ends_with(name))
+    });
     let source = sources.iter_mut().find(|source| source.path.ends_with(&format!("/{slug}.toml"))).unwrap();
     assert!(source.text.contains(from), "{slug} has no `{from}` to break");
     source.text = source.text.replacen(from, to, 1);
@@ -266,4 +276,14 @@ fn an_embedded_template_becomes_rows() {
     let counts = rows::counts(plumbing);
     assert!(counts.starts_with("plumbing ok, "), "{counts}");
     assert!(counts.contains("contexts 4, entries 68,"), "{counts}");
+}
+
+#[test]
+fn broken_reading() {
+    plumbing(
+        "We handle nearly everything",
+        "Notwithstanding contrary stipulations indemnification obligations hereunder survive contractual termination \
+         irrespective of jurisdictional considerations and subsequent administrative determinations and nearly everything",
+        "answer reads like grade",
+    );
 }
