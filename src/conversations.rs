@@ -8,7 +8,7 @@ use serde_json::json;
 
 use crate::error::Error;
 use crate::ids::{ConversationId, MessageId};
-use crate::llm::{Role, Turn};
+use crate::llm::Turn;
 use crate::params;
 use crate::platform::Body;
 use crate::routes::{Call, json as answer};
@@ -74,11 +74,10 @@ impl Said {
     /// As a turn of a prompt.
     #[must_use]
     pub fn to_turn(&self) -> Turn {
-        let role = match self.author {
-            Author::Visitor => Role::User,
-            Author::Agent => Role::Assistant,
-        };
-        Turn { role, text: self.body.clone() }
+        match self.author {
+            Author::Visitor => Turn::User(self.body.clone()),
+            Author::Agent => Turn::answer(self.body.clone()),
+        }
     }
 }
 

@@ -131,8 +131,10 @@ impl Decoder {
 pub struct Prompt {
     /// Who the model is to be, and what it may know. May be empty.
     pub system: String,
-    /// The conversation so far, oldest first; the last turn is the question.
+    /// The conversation so far, oldest first; the last turn is the question, or what tools answered.
     pub turns: Vec<Turn>,
+    /// What the model may call instead of answering; none: it only answers.
+    pub tools: Vec<Tool>,
     /// The most tokens the answer may have, hidden reasoning included.
     pub max_output_tokens: u32,
 }
@@ -141,10 +143,13 @@ impl Prompt {
     /// No fewer input tokens than a provider will count for this prompt: see [`upper_bound_tokens`].
     #[must_use]
     pub fn upper_bound_input_tokens(&self) -> u32 {
-        let texts = std::iter::once(&self.system).chain(self.turns.iter().map(|turn| &turn.text));
-        texts.fold(PROMPT_OVERHEAD_TOKENS, |sum, text| {
-            sum.saturating_add(upper_bound_tokens(text)).saturating_add(TURN_OVERHEAD_TOKENS)
-        })
+        let tools = self.tools.iter().map(|tool| {
+            let texts = [tool.name, tool.description, &tool.parameters.to_string()];
+            texts.map(upper_bound_tokens).into_iter().sum::<u32>() + TOOL_OVERHEAD_TOKENS
+        });
+        let texts = self.turns.iter().flat_map(Turn::texts).chain([&*self.system]);
+        let texts = texts.map(|text| upper_bound_tokens(text).saturating_add(TURN_OVERHEAD_TOKENS));
+        tools.chain(texts).fold(PROMPT_OVERHEAD_TOKENS, u32::saturating_add)
     }
 }
 
@@ -166,23 +171,76 @@ pub const TURN_OVERHEAD_TOKENS: u32 = 8;
 /// Anthropic's, whose shortest prompts count that many.
 pub const PROMPT_OVERHEAD_TOKENS: u32 = 32;
 
+/// Tokens that stand around a tool's description: its JSON, and what providers tell a model about tools at all.
+pub const TOOL_OVERHEAD_TOKENS: u32 = 400;
+
 /// One turn of a conversation.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Turn {
-    /// Who said it.
-    pub role: Role,
-    /// What was said.
-    pub text: String,
+pub enum Turn {
+    /// The person who asks.
+    User(String),
+    /// The model: what it said, and the tools it called.
+    Assistant {
+        /// What it said; may be empty when it called tools.
+        text: String,
+        /// The calls, in the model's order; none for an answer.
+        calls: Vec<ToolCall>,
+    },
+    /// What the tools answered to the calls of the turn before, in their order.
+    Tools(Vec<ToolResult>),
 }
 
-/// Who says something in a conversation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Role {
-    /// The person who asks.
-    User,
-    /// The model.
-    Assistant,
+impl Turn {
+    /// A turn in which the model only spoke.
+    #[must_use]
+    pub const fn answer(text: String) -> Self {
+        Self::Assistant { text, calls: Vec::new() }
+    }
+
+    /// All its texts, for counting.
+    pub(crate) fn texts(&self) -> impl Iterator<Item = &str> {
+        let (text, calls, results): (Option<&str>, &[ToolCall], &[ToolResult]) = match self {
+            Self::User(text) => (Some(text), &[], &[]),
+            Self::Assistant { text, calls } => (Some(text), calls, &[]),
+            Self::Tools(results) => (None, &[], results),
+        };
+        let calls = calls.iter().flat_map(|call| [&*call.id, &*call.name, &*call.arguments]);
+        let results = results.iter().flat_map(|result| [&*result.call_id, &*result.content]);
+        text.into_iter().chain(calls).chain(results)
+    }
+}
+
+/// Something that a model may call: its name, what it is for, and the arguments it takes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tool {
+    /// Name in the provider's API: letters, digits and `_`, at most 64.
+    pub name: &'static str,
+    /// What it does and when to call it, for the model.
+    pub description: &'static str,
+    /// The arguments, as a JSON Schema object (draft 2020-12), `additionalProperties` false.
+    pub parameters: serde_json::Value,
+}
+
+/// A model's wish to call a tool. Nothing about it is to be believed: the name may be unknown, the arguments anything.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ToolCall {
+    /// The provider's id of this call; its result names it.
+    pub id: String,
+    /// The tool's name.
+    pub name: String,
+    /// The arguments as the model wrote them: JSON, it is hoped.
+    pub arguments: String,
+}
+
+/// What a tool answered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ToolResult {
+    /// The call's id.
+    pub call_id: String,
+    /// The called tool's name.
+    pub name: String,
+    /// The answer, for the model.
+    pub content: String,
 }
 
 /// What comes back from a model, in the order it came.
@@ -190,6 +248,8 @@ pub enum Role {
 pub enum Event {
     /// More text of the answer; never empty. A refusal's text comes this way too.
     Delta(String),
+    /// A whole call of a tool; it comes before the stop.
+    ToolCall(ToolCall),
     /// The tokens so far; a later one replaces an earlier one.
     Usage(Usage),
     /// Why the model stopped; usage may still follow.
@@ -216,7 +276,9 @@ pub enum StopReason {
     Length,
     /// It, or the provider's filter, declined.
     Refusal,
-    /// Something that the prompt did not ask for, for example a tool call.
+    /// It waits for what the tools it called answer.
+    ToolUse,
+    /// Something that the prompt did not ask for.
     Other,
 }
 

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::ids::{CompanyId, VisitorId};
 use crate::knockout::{Wall, stands};
-use crate::llm::{Role, Turn};
+use crate::llm::Turn;
 use crate::platform::Level;
 use crate::tenant::TenantSql;
 use crate::tenant::auth::Visitor;
@@ -57,7 +57,7 @@ impl Remembered {
     /// As turns of a prompt.
     #[must_use]
     pub fn into_turns(self) -> [Turn; 2] {
-        [Turn { role: Role::User, text: self.question }, Turn { role: Role::Assistant, text: self.answer }]
+        [Turn::User(self.question), Turn::answer(self.answer)]
     }
 }
 

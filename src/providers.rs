@@ -7,13 +7,15 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::company::AUDIT_ADD;
+use crate::config::Config;
 use crate::error::Error;
 use crate::ids::{AuditId, ProviderId};
 use crate::knowledge::check_texts;
+use crate::llm::Wire;
 use crate::params;
 use crate::platform::Body;
 use crate::routes::{Call, json as answer, no_content};
-use crate::smart_router::{Kind, Tier};
+use crate::smart_router::Tier;
 use crate::tenant::TenantSql;
 use crate::tenant::auth::Member;
 
@@ -134,6 +136,53 @@ pub async fn remove(member: Member, call: Call) -> Result<Response<Body>, Error>
     let mut rows = batch.send().await?;
     rows.touched(removed)?;
     Ok(no_content())
+}
+
+/// Whose API a provider is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Kind {
+    /// OpenAI.
+    OpenAi,
+    /// Anthropic.
+    Anthropic,
+    /// Somebody else who speaks OpenAI's format.
+    Compatible,
+}
+
+impl Kind {
+    /// As the database spells it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::OpenAi => "openai",
+            Self::Anthropic => "anthropic",
+            Self::Compatible => "compatible",
+        }
+    }
+
+    /// The wire format it speaks.
+    #[must_use]
+    pub const fn wire(self) -> Wire {
+        match self {
+            Self::OpenAi => Wire::OpenAiChat { compatible: false },
+            Self::Compatible => Wire::OpenAiChat { compatible: true },
+            Self::Anthropic => Wire::AnthropicMessages,
+        }
+    }
+
+    /// The base URL to call: the operator's where the kind has a fixed one, else the company's own, checked against the
+    /// hosts that the operator allows today, whatever was allowed when it was stored.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] when the operator does not allow the host any more.
+    pub fn base_url(self, config: &Config, own: Option<&str>) -> Result<String, Error> {
+        match self {
+            Self::OpenAi => Ok(config.openai_url.clone()),
+            Self::Anthropic => Ok(config.anthropic_url.clone()),
+            Self::Compatible => base_url_check(own.unwrap_or_default(), &config.compatible_hosts),
+        }
+    }
 }
 
 /// A compatible provider's base URL, if it is at a host (with its port) that the operator lists, spelled the same way.

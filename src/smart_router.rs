@@ -5,6 +5,7 @@
 use crate::error::Error;
 use crate::ids::{CompanyId, ProviderId};
 use crate::llm::{Prompt, Usage, Wire};
+use crate::providers::Kind;
 use crate::tenant::vault::{LlmKey, SealedKey};
 use crate::tenant::{TenantScope, TenantSql};
 
@@ -64,30 +65,6 @@ impl Tier {
     }
 }
 
-/// Whose API a provider is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Kind {
-    /// OpenAI.
-    OpenAi,
-    /// Anthropic.
-    Anthropic,
-    /// Somebody else who speaks OpenAI's format.
-    Compatible,
-}
-
-impl Kind {
-    /// As the database spells it.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::OpenAi => "openai",
-            Self::Anthropic => "anthropic",
-            Self::Compatible => "compatible",
-        }
-    }
-}
-
 /// A model at one of the company's providers, with what it costs.
 #[derive(Clone, serde::Deserialize)]
 pub struct Model {
@@ -141,11 +118,7 @@ impl Choice {
     /// The wire format the provider speaks.
     #[must_use]
     pub fn wire(&self) -> Wire {
-        match self.model.kind {
-            Kind::OpenAi => Wire::OpenAiChat { compatible: false },
-            Kind::Compatible => Wire::OpenAiChat { compatible: true },
-            Kind::Anthropic => Wire::AnthropicMessages,
-        }
+        self.model.kind.wire()
     }
 
     /// The base URL of the provider's API. Settled by [`Choice::at`].
@@ -160,14 +133,7 @@ impl Choice {
     /// # Errors
     /// [`Error::Invalid`] when the operator does not allow the host any more.
     pub fn at(mut self, scope: &TenantScope) -> Result<Self, Error> {
-        let config = &scope.app().config;
-        let url = match (self.model.kind, self.model.base_url.as_deref()) {
-            (Kind::OpenAi, _) => config.openai_url.clone(),
-            (Kind::Anthropic, _) => config.anthropic_url.clone(),
-            (Kind::Compatible, url) => {
-                crate::providers::base_url_check(url.unwrap_or_default(), &config.compatible_hosts)?
-            }
-        };
+        let url = self.model.kind.base_url(&scope.app().config, self.model.base_url.as_deref())?;
         self.model.base_url = Some(url);
         Ok(self)
     }

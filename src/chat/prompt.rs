@@ -7,7 +7,7 @@ use crate::agents::{Answering, Context};
 use crate::conversations::Said;
 use crate::knowledge::Hit;
 use crate::limiter::{Budget, Opening};
-use crate::llm::{Prompt, Role, Turn};
+use crate::llm::{Prompt, Turn};
 use crate::memory::Remembered;
 use crate::smart_router::Model;
 use crate::tenant::auth::Visitor;
@@ -62,18 +62,19 @@ impl Read {
         let mut turns = self.turns(opening);
         let mut room = HISTORY_LIMIT;
         let recent = turns.iter().rev().take_while(|turn| {
-            let fits = turn.text.len() <= room;
-            room = room.saturating_sub(turn.text.len());
+            let length = turn.texts().map(str::len).sum::<usize>();
+            let fits = length <= room;
+            room = room.saturating_sub(length);
             fits
         });
         let keep = recent.count();
         turns.drain(..turns.len() - keep);
         // A conversation begins with the visitor; half a turn may have been cut off above.
-        if turns.first().is_some_and(|turn| turn.role == Role::Assistant) {
+        if matches!(turns.first(), Some(Turn::Assistant { .. })) {
             turns.remove(0);
         }
-        turns.push(Turn { role: Role::User, text: question.text.clone() });
-        Prompt { system, turns, max_output_tokens: self.budget.max_output_tokens }
+        turns.push(Turn::User(question.text.clone()));
+        Prompt { system, turns, tools: Vec::new(), max_output_tokens: self.budget.max_output_tokens }
     }
 
     /// What was said before in this conversation: as Redis remembers it, else as Postgres has it.

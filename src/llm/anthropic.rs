@@ -2,7 +2,7 @@
 //!
 //! It never shows a model's thinking: only text blocks are the answer.
 
-use super::{Event, LlmError, Prompt, Role, StopReason, Usage};
+use super::{Event, LlmError, Prompt, StopReason, Turn, Usage};
 use bytes::Bytes;
 use http::header::{HeaderName, HeaderValue};
 use serde::{Deserialize, Serialize};
@@ -16,12 +16,17 @@ pub(super) fn request(
     prompt: &Prompt,
 ) -> Result<http::Request<Bytes>, LlmError> {
     // Anthropic refuses empty texts, and a conversation that the assistant begins.
-    let turns = prompt.turns.iter().filter(|turn| !turn.text.trim().is_empty());
-    let turns = turns.skip_while(|turn| turn.role == Role::Assistant);
+    let turns = prompt.turns.iter().filter_map(|turn| match turn {
+        Turn::User(text) => Some(Message { role: "user", content: text }),
+        Turn::Assistant { text, .. } => Some(Message { role: "assistant", content: text }),
+        Turn::Tools(_) => None,
+    });
+    let turns = turns.filter(|turn| !turn.content.trim().is_empty());
+    let turns = turns.skip_while(|turn| turn.role == "assistant");
     let body = Request {
         model,
         system: (!prompt.system.trim().is_empty()).then_some(&prompt.system),
-        messages: turns.map(|turn| Message { role: turn.role, content: &turn.text }).collect(),
+        messages: turns.collect(),
         max_tokens: prompt.max_output_tokens,
         stream: true,
     };
@@ -112,7 +117,7 @@ struct Request<'a> {
 
 #[derive(Serialize)]
 struct Message<'a> {
-    role: Role,
+    role: &'static str,
     content: &'a str,
 }
 

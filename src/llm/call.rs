@@ -98,7 +98,7 @@ impl Stream {
                 match event {
                     Event::Delta(text) => return Some(Ok(text)),
                     Event::Usage(usage) => self.usage = Some(usage),
-                    Event::Stop(_) => {}
+                    Event::ToolCall(_) | Event::Stop(_) => {}
                 }
             }
             if let Some(error) = self.failed.take() {

@@ -2,7 +2,7 @@
 //!
 //! It never asks for more than one answer, so whatever choice a chunk names is the answer.
 
-use super::{Event, LlmError, Prompt, StopReason, Usage};
+use super::{Event, LlmError, Prompt, StopReason, Turn, Usage};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
@@ -15,12 +15,10 @@ pub(super) fn request(
     compatible: bool,
 ) -> Result<http::Request<Bytes>, LlmError> {
     let system = (!prompt.system.is_empty()).then_some(Message { role: "system", content: &prompt.system });
-    let turns = prompt.turns.iter().map(|turn| Message {
-        role: match turn.role {
-            super::Role::User => "user",
-            super::Role::Assistant => "assistant",
-        },
-        content: &turn.text,
+    let turns = prompt.turns.iter().filter_map(|turn| match turn {
+        Turn::User(text) => Some(Message { role: "user", content: text }),
+        Turn::Assistant { text, .. } => Some(Message { role: "assistant", content: text }),
+        Turn::Tools(_) => None,
     });
     let body = Request {
         model,

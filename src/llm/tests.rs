@@ -64,6 +64,7 @@ fn sum_up(events: &[Event]) -> (String, Option<(u32, u32, u32)>, Vec<StopReason>
                 text.push_str(more);
             }
             Event::Usage(u) => usage = Some((u.input_tokens, u.output_tokens, u.cached_input_tokens)),
+            Event::ToolCall(_) => {}
             Event::Stop(reason) => stops.push(*reason),
         }
     }
@@ -263,15 +264,11 @@ fn retry_after_is_in_seconds_rounded_up() {
 }
 
 fn prompt() -> Prompt {
-    let turn = |role, text: &str| Turn { role, text: text.into() };
+    let (user, assistant) = (|text: &str| Turn::User(text.into()), |text: &str| Turn::answer(text.into()));
     Prompt {
         system: "Be \"brief\".".into(),
-        turns: vec![
-            turn(Role::Assistant, "Hello!"),
-            turn(Role::User, "Prices?"),
-            turn(Role::Assistant, ""),
-            turn(Role::User, "For drains 🔧\n"),
-        ],
+        turns: vec![assistant("Hello!"), user("Prices?"), assistant(""), user("For drains 🔧\n")],
+        tools: Vec::new(),
         max_output_tokens: 300,
     }
 }
@@ -345,7 +342,7 @@ fn addresses_and_secrets_that_cannot_be_sent() {
 #[test]
 fn reservations_are_upper_bounds() {
     assert_eq!(upper_bound_tokens("Hello 🔧"), 10);
-    let texts = prompt().system.len() + prompt().turns.iter().map(|turn| turn.text.len()).sum::<usize>();
+    let texts = prompt().system.len() + prompt().turns.iter().flat_map(Turn::texts).map(str::len).sum::<usize>();
     let overhead = PROMPT_OVERHEAD_TOKENS + 5 * TURN_OVERHEAD_TOKENS;
     assert_eq!(prompt().upper_bound_input_tokens(), u32::try_from(texts).unwrap() + overhead);
 }
