@@ -16,6 +16,8 @@ pub const HOST_CACHE_MS: u64 = 30_000;
 pub const HOST_CACHE_ENTRIES: usize = 2_000;
 /// Milliseconds after which a budget reservation that nobody settled is void.
 pub const HOLD_MS: u64 = 180_000;
+/// Milliseconds for which a settled reservation is known, so that settling it again charges nothing.
+pub const MARK_MS: u64 = 30_000;
 /// Seconds for which Redis keeps an agent's short-term memory of a conversation.
 pub const MEMORY_S: u64 = 24 * 60 * 60;
 /// Days for which Postgres keeps what an agent remembers of a visitor.
@@ -28,6 +30,12 @@ pub const REDIS_TIMEOUT_MS: u32 = 2_000;
 pub const PROVIDER_HEAD_TIMEOUT_MS: u32 = 30_000;
 /// Milliseconds that a model provider may be silent in the middle of an answer.
 pub const PROVIDER_IDLE_TIMEOUT_MS: u32 = 20_000;
+/// Milliseconds after which a turn must have the first word of its answer from whichever model.
+pub const FIRST_WORD_MS: u64 = 45_000;
+/// Milliseconds after which a turn ends, whatever it is at. Well within [`HOLD_MS`].
+pub const TURN_MS: u64 = 120_000;
+/// Most visitor tokens that one network address gets in an hour, of one company.
+pub const VISITORS_PER_HOUR: u64 = 120;
 /// Largest request body, bytes.
 pub const BODY_LIMIT: usize = 64 * 1024;
 /// Largest answer of Postgres or Redis, bytes.
@@ -46,6 +54,9 @@ pub struct Config {
     pub compatible_hosts: Vec<String>,
     /// Whom to tell of a security hole: a URL, `mailto:` included (`SECURITY_CONTACT`; `mailto:security@<root>` by default).
     pub security_contact: String,
+    /// The header in which the edge says where a request comes from (`ADDRESS_HEADER`; `cf-connecting-ip` by default, which
+    /// Cloudflare sets and no client can). Elsewhere name one that the proxy in front overwrites.
+    pub address_header: String,
     pub(crate) secrets: Secrets,
 }
 
@@ -81,6 +92,7 @@ impl Config {
                 .map(|host| host.trim().to_ascii_lowercase())
                 .filter(|host| !host.is_empty())
                 .collect(),
+            address_header: or("ADDRESS_HEADER", "cf-connecting-ip").to_ascii_lowercase(),
             secrets: Secrets::parse(&get)?,
         })
     }

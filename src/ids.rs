@@ -75,6 +75,8 @@ ids! {
     ContactId,
     /// Somebody who wants to hear from the company.
     LeadId,
+    /// Something that the company's people should look at.
+    NoticeId,
     /// An entry of the audit log.
     AuditId,
     /// One incoming request, quoted in errors and logs.
@@ -82,6 +84,12 @@ ids! {
 }
 
 impl CompanyId {
+    /// The id before all others.
+    #[must_use]
+    pub const fn nil() -> Self {
+        Self(uuid::Uuid::nil())
+    }
+
     /// The id that follows from a digest: UUID version 8 (RFC 9562, section 5.8). Such a company sorts anywhere.
     #[must_use]
     pub fn from_digest(digest: [u8; 32]) -> Self {

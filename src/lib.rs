@@ -16,13 +16,18 @@ pub mod limiter;
 pub mod llm;
 pub mod smart_router;
 pub mod sse;
+pub mod tools;
 
 pub mod agents;
+pub mod budget;
 pub mod company;
 pub mod conversations;
+pub mod cron;
 pub mod knowledge;
 pub mod leads;
+pub mod ledger;
 pub mod memory;
+pub mod notices;
 pub mod openapi;
 pub mod providers;
 pub mod provisioning;

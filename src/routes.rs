@@ -17,6 +17,7 @@ use serde::de::DeserializeOwned;
 use crate::config::{BODY_LIMIT, Config, Place};
 use crate::error::Error;
 use crate::ids::{CompanyId, RequestId};
+use crate::limiter::Refusals;
 use crate::platform::{Body, BodyError, Level, Platform};
 use crate::tenant::TenantScope;
 use crate::tenant::auth::{self, HostCache, Member, Visitor};
@@ -46,18 +47,19 @@ pub async fn serve(
     response
 }
 
-/// What one isolate keeps between requests: settings, and a bounded cache keyed by host.
+/// What one isolate keeps between requests: settings, and bounded caches keyed by host and by visitor.
 pub struct App {
     /// The settings.
     pub config: Config,
     pub(crate) hosts: HostCache,
+    pub(crate) refusals: Refusals,
 }
 
 impl App {
     /// An application with these settings and nothing cached.
     #[must_use]
     pub fn new(config: Config) -> Self {
-        Self { config, hosts: HostCache::default() }
+        Self { config, hosts: HostCache::default(), refusals: Refusals::default() }
     }
 }
 

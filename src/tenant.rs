@@ -67,6 +67,8 @@ pub struct Company {
     slug: String,
     name: String,
     industry: String,
+    /// Minutes that its clocks are ahead of UTC.
+    utc_offset_minutes: i32,
 }
 
 /// Who acts.
@@ -103,6 +105,12 @@ impl TenantScope {
         &self.company.industry
     }
 
+    /// The company's own day of a time, ISO 8601.
+    #[must_use]
+    pub fn day(&self, now_ms: u64) -> String {
+        crate::limiter::day(now_ms, self.company.utc_offset_minutes)
+    }
+
     /// The request this scope lives for.
     #[must_use]
     pub fn request_id(&self) -> RequestId {
@@ -119,6 +127,11 @@ impl TenantScope {
     #[must_use]
     pub fn platform(&self) -> &dyn Platform {
         &*self.platform
+    }
+
+    /// The runtime, for work that goes on after the request.
+    pub(crate) fn platform_rc(&self) -> Rc<dyn Platform> {
+        Rc::clone(&self.platform)
     }
 
     /// Tells the operator of something that is not an error of this request: an event's name and a fact about it.
@@ -140,6 +153,8 @@ pub struct Secrets {
     redis: redis::Endpoint,
     token_keys: token::KeyRing,
     master_keys: vault::MasterKeys,
+    platform_keys: vault::PlatformKeys,
+    cron_token: Option<zeroize::Zeroizing<String>>,
 }
 
 impl Secrets {
@@ -149,6 +164,8 @@ impl Secrets {
             redis: redis::Endpoint::parse(get)?,
             token_keys: token::KeyRing::parse(get)?,
             master_keys: vault::MasterKeys::parse(get)?,
+            platform_keys: vault::PlatformKeys::parse(get),
+            cron_token: get("CRON_TOKEN").map(zeroize::Zeroizing::new),
         })
     }
 }
