@@ -245,8 +245,7 @@ impl Turn {
         }
         let spends = told.bill.as_ref().map_or(&[][..], Bill::spends);
         for spend in spends {
-            let model = format!("{} ({})", spend.model, spend.reason.as_str());
-            scope.log(Level::Info, "model called", &model);
+            scope.log(Level::Info, "model called", spend.reason.as_str());
         }
 
         if !citations.is_empty() {

@@ -18,6 +18,7 @@ pub async fn show(call: Call) -> Result<Response<Body>, Error> {
     for route in ROUTES {
         let (who, security) = match route.run {
             Run::Apex(_) => ("Platform", json!([])),
+            Run::Operator(_) => ("Operator", json!([{ "operator": [] }])),
             Run::Guest(_) => ("Anyone, on a company's host", json!([])),
             Run::Visitor(_) => ("Visitors", json!([{ "visitor": [] }])),
             Run::Member(..) => ("Members", json!([{ "member": [] }])),

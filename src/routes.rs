@@ -75,16 +75,26 @@ pub struct Route {
     pub run: Run,
 }
 
-/// Who may call a route, and what runs. Apex routes answer on the platform's own host, all others on a company's.
+/// Who may call a route, and what runs. Apex and operator routes answer on the platform's own host, all others on a company's.
 pub enum Run {
     /// Anyone, on the platform's host.
     Apex(fn(Call) -> Answer),
+    /// Who has the operator's token, on the platform's host.
+    Operator(fn(Call) -> Answer),
     /// Anyone, on a company's host.
     Guest(fn(TenantScope, Call) -> Answer),
     /// A visitor of the company.
     Visitor(fn(Visitor, Call) -> Answer),
     /// A signed-in person of the company with this role or a higher one.
     Member(Role, fn(Member, Call) -> Answer),
+}
+
+impl Run {
+    /// Whether it answers on the platform's own host, and not on a company's.
+    #[must_use]
+    pub const fn at_apex(&self) -> bool {
+        matches!(self, Self::Apex(_) | Self::Operator(_))
+    }
 }
 
 /// What a handler brings.
@@ -233,6 +243,10 @@ async fn answer(
     let call = Call { request_id, headers: head.headers, place, app, platform, body, params, company };
     let outcome = match &route.run {
         Run::Apex(run) => run(call).await,
+        Run::Operator(run) => match auth::operator(&call) {
+            Ok(()) => run(call).await,
+            Err(error) => Err(error),
+        },
         Run::Guest(run) => match auth::guest(&call).await {
             Ok(scope) => run(scope, call).await,
             Err(error) => Err(error),
@@ -266,7 +280,7 @@ type Params = Vec<(&'static str, String)>;
 /// The route for a request, and what stands in its path's braces.
 fn find(head: &http::request::Parts, place: &Place) -> Result<(&'static Route, Params), Error> {
     let at_apex = *place == Place::Apex;
-    let here = |route: &&Route| matches!(route.run, Run::Apex(_)) == at_apex;
+    let here = |route: &&Route| route.run.at_apex() == at_apex;
     let method = if head.method == Method::HEAD { "GET" } else { head.method.as_str() };
     let mut others = Vec::new();
     for route in ROUTES.iter().filter(here) {
@@ -344,7 +358,7 @@ mod tests {
     fn no_two_routes_match_the_same_request() {
         for (at, one) in ROUTES.iter().enumerate() {
             for other in &ROUTES[at + 1..] {
-                let same_host = matches!(one.run, Run::Apex(_)) == matches!(other.run, Run::Apex(_));
+                let same_host = one.run.at_apex() == other.run.at_apex();
                 let same = one.method == other.method && same_host && matched(one.path, other.path).is_some();
                 assert!(!same, "{} {} and {}", one.method, one.path, other.path);
             }

@@ -153,6 +153,18 @@ impl Company {
         let lead = json!({ "name": "Vera", "phone": "555 0100", "conversation_id": conversation });
         let (status, made) = self.call(&visitor.token, Method::POST, "/v1/leads", Some(lead)).await;
         assert_eq!(status, 201, "{made}");
+        for sql in [
+            "insert into notices (company_id, notice_id, kind, conversation_id, body)
+             select company_id, gen_random_uuid(), 'lead', conversation_id, 'Vera wants to hear from you.'
+             from conversations where company_id = $1::text::uuid limit 1 returning 1",
+            "insert into tool_calls (company_id, message_id, call, tool, arguments, outcome, done)
+             select company_id, message_id, 1, 'look_up_knowledge', '{\"query\": \"visit\"}', 'A visit costs something.', true
+             from messages where company_id = $1::text::uuid and author = 'visitor' limit 1 returning 1",
+            "insert into budget_alerts (company_id, period, starts, percent, used, allowed)
+             values ($1::text::uuid, 'day', '2026-11-22', 50, 1, 2) returning 1",
+        ] {
+            self.rows(sql).await;
+        }
         self.rows(
             "insert into api_keys (company_id, api_key_id, name, key_hash, last_four)
              values ($1::text::uuid, gen_random_uuid(), 'A program', sha256($1::text::bytea), '1234') returning 1",

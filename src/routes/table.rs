@@ -21,9 +21,7 @@ pub static ROUTES: &[Route] = &[
         Box::pin(provisioning::industries(call))
     }),
     apex("POST", "/v1/signup", "Make a company", |call| Box::pin(provisioning::signup(call))),
-    apex("POST", "/v1/cron", "Go round the companies (the operator's token)", |call| {
-        Box::pin(cron::round(call))
-    }),
+    operator("POST", "/v1/cron", "Go round the companies", |call| Box::pin(cron::round(call))),
     apex("GET", "/", "The platform's page, with signing up", |call| Box::pin(site::landing(call))),
     apex("GET", "/assets/site.css", "Its style", |_| Box::pin(assets::file(&assets::SITE_CSS))),
     apex("GET", "/assets/chat.css", "The chat's style, for an example", |_| {
@@ -133,6 +131,15 @@ const fn apex(
     run: fn(Call) -> Answer,
 ) -> Route {
     Route { method, path, summary, run: Run::Apex(run) }
+}
+
+const fn operator(
+    method: &'static str,
+    path: &'static str,
+    summary: &'static str,
+    run: fn(Call) -> Answer,
+) -> Route {
+    Route { method, path, summary, run: Run::Operator(run) }
 }
 
 const fn guest(

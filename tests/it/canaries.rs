@@ -20,8 +20,10 @@ const FIXED: &[&str] = &[
     "agents.tier",
     "api_keys.last_four",
     "audit_events.actor",
+    "budget_alerts.period",
     "companies.industry",
     "companies.status",
+    "companies.time_zone",
     "gpt_contexts.kind",
     "hosts.host",
     "hosts.kind",
@@ -30,6 +32,7 @@ const FIXED: &[&str] = &[
     "memberships.role",
     "messages.author",
     "messages.source",
+    "notices.kind",
     "provider_models.tier",
     "providers.base_url",
     "providers.kind",
@@ -190,13 +193,13 @@ async fn try_rows(company: &Company, sql: &str) -> bool {
 
 /// Calls every route for `here`: with its own ids, then with those of `there`.
 async fn drive(core: &Core, here: &Marked, there: &Marked, sink: &mut Sink<'_>) {
-    for route in ROUTES.iter().filter(|route| !matches!(route.run, Run::Apex(_))) {
+    for route in ROUTES.iter().filter(|route| !route.run.at_apex()) {
         // Signing out ends what the other calls need; guessing passwords is slow on purpose.
         if ["/v1/logout", "/v1/login"].contains(&route.path) || route.method == "DELETE" {
             continue;
         }
         let token = match route.run {
-            Run::Apex(_) | Run::Guest(_) => "",
+            Run::Apex(_) | Run::Operator(_) | Run::Guest(_) => "",
             Run::Visitor(_) => &here.visitor,
             Run::Member(..) => &here.owner,
         };

@@ -193,8 +193,10 @@ async fn promises(
     if redis_from_the_start && core.stand.upstream.requests(key).len() > calls {
         return Err("a model was called although nobody knew the budget".into());
     }
-    if core.stand.upstream.requests(key).len() > calls + 1 {
-        return Err("the model was called more than once".into());
+    // A provider that has a fault of its own is asked again, twice at most; any other once.
+    let most = if key.starts_with("test-500-") { 3 } else { 1 };
+    if core.stand.upstream.requests(key).len() > calls + most {
+        return Err(format!("the model was called more than {most} times"));
     }
     Ok(())
 }

@@ -55,6 +55,20 @@ impl Stage {
         let visitor = core.visitor(&alice).await;
         let lead = json!({ "name": canary, "phone": canary });
         assert_eq!(core.call(&alice, "POST", "/v1/leads", &visitor, Some(lead)).await.0, 201);
+        for sql in [
+            format!(
+                "insert into notices (company_id, notice_id, kind, body)
+                 values ($1::text::uuid, gen_random_uuid(), 'lead', '{canary}') returning 1"
+            ),
+            format!(
+                "insert into usage_ledger (company_id, reservation_id, day, conversation_id, provider_id, model, input_tokens,
+                                           output_tokens, cost_microusd, estimated, created_at)
+                 values ($1::text::uuid, gen_random_uuid(), '2026-11-22', gen_random_uuid(), gen_random_uuid(), '{canary}', 1,
+                         1, 1, false, now() + interval '1 day') returning 1"
+            ),
+        ] {
+            alice.rows(&sql).await;
+        }
         let mut ids = Vec::new();
         for (path, sql) in [
             (
@@ -267,7 +281,8 @@ impl Stage {
         let limit =
             "update budgets set daily_limit_microusd = 1000 where company_id = $1::text::uuid returning 1";
         let spent = "insert into ledger_days (company_id, day, spent_microusd, turns)
-                     values ($1::text::uuid, (now() at time zone 'utc')::date, 1000, 1) on conflict do nothing returning 1";
+                     values ($1::text::uuid, (now() at time zone 'utc')::date, 1000, 1)
+                     on conflict (company_id, day) do update set spent_microusd = 1000 returning 1";
         self.alice.rows(limit).await;
         self.alice.rows(spent).await;
         let before = core.stand.upstream.requests(&self.alices_key).len();
