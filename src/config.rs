@@ -28,6 +28,8 @@ pub const REDIS_TIMEOUT_MS: u32 = 2_000;
 pub const PROVIDER_HEAD_TIMEOUT_MS: u32 = 30_000;
 /// Milliseconds that a model provider may be silent in the middle of an answer.
 pub const PROVIDER_IDLE_TIMEOUT_MS: u32 = 20_000;
+/// Milliseconds that a model provider may take to say which models it has.
+pub const PROVIDER_CHECK_TIMEOUT_MS: u32 = 10_000;
 /// Largest request body, bytes.
 pub const BODY_LIMIT: usize = 64 * 1024;
 /// Largest answer of Postgres or Redis, bytes.
@@ -41,8 +43,12 @@ pub struct Config {
     pub openai_url: String,
     /// Base URL of Anthropic's API (`ANTHROPIC_URL`).
     pub anthropic_url: String,
+    /// Base URL of Gemini's API (`GEMINI_URL`).
+    pub gemini_url: String,
     /// Hosts (with port where it is not the scheme's own) to which an OpenAI-compatible provider may point
-    /// (`COMPATIBLE_HOSTS`, separated by commas). None by default: a base URL is where a company's key is sent.
+    /// (`COMPATIBLE_HOSTS`, separated by commas), beside the fixed addresses in [`crate::providers::PRESETS`]. A host that
+    /// begins with `*.` stands for all that have one label in its place. None by default: a base URL is where a company's
+    /// key is sent.
     pub compatible_hosts: Vec<String>,
     /// Whom to tell of a security hole: a URL, `mailto:` included (`SECURITY_CONTACT`; `mailto:security@<root>` by default).
     pub security_contact: String,
@@ -76,6 +82,7 @@ impl Config {
             security_contact,
             openai_url: base("OPENAI_URL", "https://api.openai.com/v1")?,
             anthropic_url: base("ANTHROPIC_URL", "https://api.anthropic.com/v1")?,
+            gemini_url: base("GEMINI_URL", "https://generativelanguage.googleapis.com/v1beta")?,
             compatible_hosts: or("COMPATIBLE_HOSTS", "")
                 .split(',')
                 .map(|host| host.trim().to_ascii_lowercase())

@@ -5,7 +5,7 @@
 use crate::error::Error;
 use crate::ids::{CompanyId, ProviderId};
 use crate::llm::{Prompt, Usage, Wire};
-use crate::providers::Kind;
+use crate::providers::{Api, Kind};
 use crate::tenant::vault::{LlmKey, SealedKey};
 use crate::tenant::{TenantScope, TenantSql};
 
@@ -16,7 +16,7 @@ pub fn choose(models: &[Model], tier: Tier, prompt: &Prompt, reserved_microusd: 
     let bound = Usage {
         input_tokens: prompt.upper_bound_input_tokens(),
         output_tokens: prompt.max_output_tokens,
-        cached_input_tokens: 0,
+        ..Usage::default()
     };
     let fits = |model: &&Model| {
         model.cost_microusd(bound) <= reserved_microusd
@@ -37,7 +37,7 @@ pub fn choose(models: &[Model], tier: Tier, prompt: &Prompt, reserved_microusd: 
 #[must_use]
 pub fn ceiling_microusd(models: &[Model], max_input_tokens: u32, max_output_tokens: u32) -> u64 {
     let usage =
-        Usage { input_tokens: max_input_tokens, output_tokens: max_output_tokens, cached_input_tokens: 0 };
+        Usage { input_tokens: max_input_tokens, output_tokens: max_output_tokens, ..Usage::default() };
     models.iter().map(|model| model.cost_microusd(usage)).max().unwrap_or(0)
 }
 
@@ -71,6 +71,7 @@ pub struct Model {
     company_id: CompanyId,
     provider_id: ProviderId,
     kind: Kind,
+    api: Api,
     base_url: Option<String>,
     sealed_key: SealedKey,
     position: i32,
@@ -118,7 +119,7 @@ impl Choice {
     /// The wire format the provider speaks.
     #[must_use]
     pub fn wire(&self) -> Wire {
-        self.model.kind.wire()
+        self.model.kind.wire(self.model.api)
     }
 
     /// The base URL of the provider's API. Settled by [`Choice::at`].
@@ -171,7 +172,7 @@ impl Choice {
 
 /// The company's enabled models. The sealed key comes with them; only the chosen one is opened.
 pub(crate) const MODEL_LIST: TenantSql = crate::sql!(
-    "select p.company_id, p.provider_id, p.kind, p.base_url, p.sealed_key, p.position,
+    "select p.company_id, p.provider_id, p.kind, p.api, p.base_url, p.sealed_key, p.position,
             m.model, m.tier, m.input_microusd_per_mtok, m.output_microusd_per_mtok, m.context_tokens
      from providers p
      join provider_models m on m.company_id = p.company_id and m.provider_id = p.provider_id

@@ -74,7 +74,10 @@ impl Read {
             turns.remove(0);
         }
         turns.push(Turn::User(question.text.clone()));
-        Prompt { system, turns, tools: Vec::new(), max_output_tokens: self.budget.max_output_tokens }
+        // What was found for this question comes after what every question of this agent's is told.
+        let stable_bytes = system.find("## Knowledge\n").unwrap_or(0);
+        let max_output_tokens = self.budget.max_output_tokens;
+        Prompt { system, stable_bytes, turns, tools: Vec::new(), max_output_tokens }
     }
 
     /// What was said before in this conversation: as Redis remembers it, else as Postgres has it.

@@ -42,7 +42,7 @@ pub async fn start(
     let bound = Usage {
         input_tokens: prompt.upper_bound_input_tokens(),
         output_tokens: prompt.max_output_tokens,
-        cached_input_tokens: 0,
+        ..Usage::default()
     };
     if choice.cost_microusd(bound) > permit.reserved_microusd() {
         // The router does not choose such a model; were it to, nothing is spent.
