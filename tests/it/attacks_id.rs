@@ -212,7 +212,7 @@ impl Ground {
             "/v1/conversations/{id}/messages" => return self.conversation.clone(),
             "/v1/agents/{id}" => "agent_id",
             "/v1/knowledge/{id}" => "entry_id",
-            "/v1/providers/{id}" => "provider_id",
+            "/v1/providers/{id}" | "/v1/providers/{id}/test" => "provider_id",
             path if path.contains("{id}") => {
                 panic!("{path} has an id in it and no row in this test: add one")
             }
@@ -263,7 +263,9 @@ fn reads(route: &Route) -> bool {
 /// A body that the route accepts, as far as nothing is left behind by it.
 pub(super) fn body(route: &Route) -> Option<Value> {
     let body = match (route.method, route.path) {
-        ("GET" | "DELETE", _) | ("POST", "/v1/visitor" | "/v1/logout") => return None,
+        ("GET" | "DELETE", _) | ("POST", "/v1/visitor" | "/v1/logout" | "/v1/providers/{id}/test") => {
+            return None;
+        }
         ("POST", "/v1/signup") => return None,
         ("POST", "/v1/login") => json!({ "email": "x@example.com", "password": "not the password" }),
         ("POST", "/v1/token/refresh") => json!({ "refresh_token": "x" }),

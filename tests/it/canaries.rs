@@ -31,6 +31,7 @@ const FIXED: &[&str] = &[
     "messages.author",
     "messages.source",
     "provider_models.tier",
+    "providers.api",
     "providers.base_url",
     "providers.kind",
     "providers.last_four",
