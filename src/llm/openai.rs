@@ -89,7 +89,7 @@ impl Stream {
             let delta = choice.delta.unwrap_or_default();
             let refusal = delta.refusal.filter(|text| !text.is_empty());
             self.refused |= refusal.is_some();
-            let content = delta.content.filter(|text| !text.is_empty());
+            let content = delta.content.map(Content::into_text).filter(|text| !text.is_empty());
             out.extend(content.into_iter().chain(refusal).map(Event::Delta));
             for fragment in delta.tool_calls.unwrap_or_default() {
                 self.call(fragment)?;
@@ -242,9 +242,36 @@ struct Choice {
 
 #[derive(Default, Deserialize)]
 struct Delta {
-    content: Option<String>,
+    content: Option<Content>,
     refusal: Option<String>,
     tool_calls: Option<Vec<CallDelta>>,
+}
+
+/// A text; Mistral's thinking models send parts, some of which are thoughts.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Content {
+    Text(String),
+    Parts(Vec<ContentPart>),
+}
+
+#[derive(Deserialize)]
+struct ContentPart {
+    #[serde(rename = "type")]
+    kind: Option<String>,
+    text: Option<String>,
+}
+
+impl Content {
+    fn into_text(self) -> String {
+        match self {
+            Self::Text(text) => text,
+            Self::Parts(parts) => {
+                let said = parts.into_iter().filter(|part| part.kind.as_deref() == Some("text"));
+                said.filter_map(|part| part.text).collect()
+            }
+        }
+    }
 }
 
 #[derive(Deserialize)]

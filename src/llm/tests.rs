@@ -31,6 +31,10 @@ const STREAMS: &[(Wire, &[u8])] = &[
     (OPENAI, fixture!("openai/no_usage.sse")),
     (OPENAI, fixture!("openai/tool_call.sse")),
     (COMPATIBLE, fixture!("openai/compatible.sse")),
+    // These end like OpenAI's, so they are read as strictly.
+    (OPENAI, fixture!("openai/mistral_tool_call.sse")),
+    (OPENAI, fixture!("openai/mistral_thinking.sse")),
+    (OPENAI, fixture!("openai/groq_tool_call.sse")),
     (ANTHROPIC, fixture!("anthropic/normal.sse")),
     (ANTHROPIC, fixture!("anthropic/unicode.sse")),
     (ANTHROPIC, fixture!("anthropic/refusal.sse")),
@@ -118,6 +122,10 @@ fn openai_streams() {
     check(OPENAI, fixture!("openai/no_usage.sse"), "Yes.", None, End);
     check(OPENAI, fixture!("openai/tool_call.sse"), "", Some((50, 12, 0)), ToolUse);
     check(COMPATIBLE, fixture!("openai/compatible.sse"), "Open till six.", Some((21, 14, 0)), End);
+    let look = "Let me look.";
+    check(COMPATIBLE, fixture!("openai/mistral_tool_call.sse"), look, Some((124, 22, 0)), ToolUse);
+    check(COMPATIBLE, fixture!("openai/mistral_thinking.sse"), "Open till six.", Some((40, 33, 0)), End);
+    check(COMPATIBLE, fixture!("openai/groq_tool_call.sse"), "", Some((210, 15, 0)), ToolUse);
 }
 
 #[test]

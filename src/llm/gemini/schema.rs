@@ -83,3 +83,48 @@ fn values(values: &[Value], out: &mut Map<String, Value>) {
 fn fitting(format: &Value) -> bool {
     ["date-time", "int32", "int64", "float", "double"].iter().any(|known| format == known)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[track_caller]
+    fn check(property: Value, expected: Value) {
+        let schema = json!({"type": "object", "properties": {"p": property}, "additionalProperties": false});
+        assert_eq!(parameters(&schema), Some(json!({"type": "object", "properties": {"p": expected}})));
+    }
+
+    #[test]
+    fn what_gemini_knows_stays_and_the_rest_goes() {
+        check(json!({"type": "string", "minLength": 1}), json!({"type": "string", "minLength": 1}));
+        check(json!({"type": ["string", "null"]}), json!({"type": "string", "nullable": true}));
+        check(json!({"type": "string", "const": "a"}), json!({"type": "string", "enum": ["a"]}));
+        check(json!({"type": "string", "enum": ["a", "b"]}), json!({"type": "string", "enum": ["a", "b"]}));
+        check(json!({"type": "integer", "enum": [1, 2]}), json!({"type": "integer"}));
+        check(json!({"type": "string", "format": "email"}), json!({"type": "string"}));
+        check(
+            json!({"type": "string", "format": "date-time"}),
+            json!({"type": "string", "format": "date-time"}),
+        );
+        check(
+            json!({"type": "array", "uniqueItems": true, "items": {"type": "object", "additionalProperties": false,
+                   "properties": {"const": {"type": "string", "$comment": "x"}}}}),
+            json!({"type": "array", "items": {"type": "object", "properties": {"const": {"type": "string"}}}}),
+        );
+        check(
+            json!({"oneOf": [{"type": "string"}, {"type": "integer", "exclusiveMinimum": 0}]}),
+            json!({"anyOf": [{"type": "string"}, {"type": "integer"}]}),
+        );
+        check(json!(true), json!({}));
+    }
+
+    #[test]
+    fn a_function_without_arguments_has_no_schema() {
+        for schema in
+            [json!({}), json!(null), json!({"type": "object"}), json!({"type": "object", "properties": {}})]
+        {
+            assert_eq!(parameters(&schema), None);
+        }
+    }
+}

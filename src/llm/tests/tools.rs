@@ -32,6 +32,9 @@ fn calls_come_whole_and_before_the_stop() {
     let two = [("call_0000", "lookup", price), ("call_0001", "hours", "{}")];
     check(RESPONSES, fixture!("responses/tool_call.sse"), &two);
     check(RESPONSES, fixture!("responses/tool_call_cut.sse"), &[]);
+    let two = [("gSIMJiOkT", "lookup", r#"{"q": "price"}"#), ("D681PevKs", "hours", "{}")];
+    check(COMPATIBLE, fixture!("openai/mistral_tool_call.sse"), &two);
+    check(COMPATIBLE, fixture!("openai/groq_tool_call.sse"), &[("tk85n1k4m", "hours", "{}")]);
     let two = [("fixcall1", "lookup", price), ("call_1", "hours", "{}")];
     check(GEMINI, fixture!("gemini/tool_call.sse"), &two);
     let (events, _) = decode(GEMINI, &[fixture!("gemini/tool_call.sse")]);
