@@ -42,7 +42,7 @@ pub struct Preset {
     pub title: &'static str,
     /// The API to speak with it.
     pub api: Api,
-    /// Its base URL. A word in braces stands for something of the company's: see [`Blank`].
+    /// Its base URL. A word in braces stands for something of the company's.
     pub base_url: &'static str,
     /// Whether a company may use it although the operator lists no host: the host is this one whatever a company fills
     /// in, it is public, reached by TLS alone, and belongs to who is named here.
