@@ -36,6 +36,8 @@ pub const FIRST_WORD_MS: u64 = 45_000;
 pub const TURN_MS: u64 = 120_000;
 /// Most visitor tokens that one network address gets in an hour, of one company.
 pub const VISITORS_PER_HOUR: u64 = 120;
+/// Milliseconds that a model provider may take to say which models it has.
+pub const PROVIDER_CHECK_TIMEOUT_MS: u32 = 10_000;
 /// Largest request body, bytes.
 pub const BODY_LIMIT: usize = 64 * 1024;
 /// Largest answer of Postgres or Redis, bytes.
@@ -49,8 +51,12 @@ pub struct Config {
     pub openai_url: String,
     /// Base URL of Anthropic's API (`ANTHROPIC_URL`).
     pub anthropic_url: String,
+    /// Base URL of Gemini's API (`GEMINI_URL`).
+    pub gemini_url: String,
     /// Hosts (with port where it is not the scheme's own) to which an OpenAI-compatible provider may point
-    /// (`COMPATIBLE_HOSTS`, separated by commas). None by default: a base URL is where a company's key is sent.
+    /// (`COMPATIBLE_HOSTS`, separated by commas), beside the fixed addresses in [`crate::providers::PRESETS`]. A host that
+    /// begins with `*.` stands for all that have one label in its place. None by default: a base URL is where a company's
+    /// key is sent.
     pub compatible_hosts: Vec<String>,
     /// Whom to tell of a security hole: a URL, `mailto:` included (`SECURITY_CONTACT`; `mailto:security@<root>` by default).
     pub security_contact: String,
@@ -87,6 +93,7 @@ impl Config {
             security_contact,
             openai_url: base("OPENAI_URL", "https://api.openai.com/v1")?,
             anthropic_url: base("ANTHROPIC_URL", "https://api.anthropic.com/v1")?,
+            gemini_url: base("GEMINI_URL", "https://generativelanguage.googleapis.com/v1beta")?,
             compatible_hosts: or("COMPATIBLE_HOSTS", "")
                 .split(',')
                 .map(|host| host.trim().to_ascii_lowercase())

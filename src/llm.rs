@@ -4,12 +4,17 @@
 
 mod anthropic;
 mod call;
+mod catalog;
 mod error;
+mod gemini;
 mod openai;
+mod responses;
 #[cfg(test)]
 mod tests;
+mod tools;
 
 pub use call::{Piece, Stream, start};
+pub use catalog::Catalog;
 pub use error::LlmError;
 
 use crate::sse;
@@ -25,15 +30,20 @@ pub enum Wire {
         /// `max_completion_tokens`, and some close the stream without `[DONE]`.
         compatible: bool,
     },
+    /// OpenAI's responses: <https://platform.openai.com/docs/api-reference/responses>. Some who speak like OpenAI
+    /// speak this as well.
+    OpenAiResponses,
     /// Anthropic's messages: <https://docs.anthropic.com/en/api/messages>.
     AnthropicMessages,
+    /// Google's Gemini: <https://ai.google.dev/api/generate-content>.
+    Gemini,
 }
 
 impl Wire {
     /// The request that asks the model to answer the prompt as a stream.
     ///
-    /// `base_url` is everything before `/chat/completions` or `/messages`, for example `https://api.openai.com/v1`.
-    /// The header with the secret is marked sensitive, so Debug does not show it.
+    /// `base_url` is everything before `/chat/completions`, `/responses`, `/messages` or `/models`, for example
+    /// `https://api.openai.com/v1`. The header with the secret is marked sensitive, so Debug does not show it.
     ///
     /// # Errors
     /// [`LlmError::Address`] when the base URL is not one, [`LlmError::Unauthorized`] when the secret cannot
@@ -47,7 +57,9 @@ impl Wire {
     ) -> Result<http::Request<Bytes>, LlmError> {
         match self {
             Self::OpenAiChat { compatible } => openai::request(base_url, secret, model, prompt, compatible),
+            Self::OpenAiResponses => responses::request(base_url, secret, model, prompt),
             Self::AnthropicMessages => anthropic::request(base_url, secret, model, prompt),
+            Self::Gemini => gemini::request(base_url, secret, model, prompt),
         }
     }
 
@@ -56,7 +68,9 @@ impl Wire {
     pub fn decoder(self) -> Decoder {
         let codec = match self {
             Self::OpenAiChat { compatible } => Codec::OpenAi(openai::Stream::new(compatible)),
+            Self::OpenAiResponses => Codec::Responses(responses::Stream::default()),
             Self::AnthropicMessages => Codec::Anthropic(anthropic::Stream::default()),
+            Self::Gemini => Codec::Gemini(gemini::Stream::default()),
         };
         Decoder { sse: sse::Decoder::new(MAX_EVENT_BYTES), codec, started: false }
     }
@@ -64,9 +78,11 @@ impl Wire {
     /// What an answer with another status than 200 means; a prefix of its body is enough.
     #[must_use]
     pub fn error(self, status: http::StatusCode, headers: &http::HeaderMap, body: &[u8]) -> LlmError {
-        // The two formats' errors are alike enough to be read as one.
+        // The formats' errors are alike enough to be read as one.
         match self {
-            Self::OpenAiChat { .. } | Self::AnthropicMessages => error::from_answer(status, headers, body),
+            Self::OpenAiChat { .. } | Self::OpenAiResponses | Self::AnthropicMessages | Self::Gemini => {
+                error::from_answer(status, headers, body)
+            }
         }
     }
 }
@@ -82,7 +98,9 @@ pub struct Decoder {
 #[derive(Debug)]
 enum Codec {
     OpenAi(openai::Stream),
+    Responses(responses::Stream),
     Anthropic(anthropic::Stream),
+    Gemini(gemini::Stream),
 }
 
 /// A provider's event is a few hundred bytes; nothing near this size is an answer.
@@ -107,7 +125,9 @@ impl Decoder {
         while let Some(event) = self.sse.decode(&mut chunk).map_err(|sse::TooLarge| LlmError::Garbage)? {
             match &mut self.codec {
                 Codec::OpenAi(stream) => stream.read(event.data, out)?,
+                Codec::Responses(stream) => stream.read(event.data, out)?,
                 Codec::Anthropic(stream) => stream.read(event.data, out)?,
+                Codec::Gemini(stream) => stream.read(event.data, out)?,
             }
         }
         Ok(())
@@ -120,17 +140,22 @@ impl Decoder {
     pub fn finish(self) -> Result<(), LlmError> {
         let ended = match self.codec {
             Codec::OpenAi(stream) => stream.ended(),
+            Codec::Responses(stream) => stream.ended(),
             Codec::Anthropic(stream) => stream.ended(),
+            Codec::Gemini(stream) => stream.ended(),
         };
         if ended { Ok(()) } else { Err(LlmError::Cut) }
     }
 }
 
 /// What a model is asked.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Prompt {
     /// Who the model is to be, and what it may know. May be empty.
     pub system: String,
+    /// So many bytes at the system text's start are the same in the company's next turns, and so worth a place in the
+    /// provider's cache. What is put there and never read again costs more than none: 0 when nothing is the same.
+    pub stable_bytes: usize,
     /// The conversation so far, oldest first; the last turn is the question, or what tools answered.
     pub turns: Vec<Turn>,
     /// What the model may call instead of answering; none: it only answers.
@@ -156,7 +181,8 @@ impl Prompt {
 
 /// No fewer tokens than any byte-level BPE tokenizer (OpenAI's and Anthropic's are) makes of the text: its bytes.
 ///
-/// Such a tokenizer starts from one token per byte and only ever merges, so it cannot exceed that. English has
+/// Such a tokenizer starts from one token per byte and only ever merges, so it cannot exceed that; nor can Google's,
+/// which falls back to bytes where it has no longer piece. English has
 /// about four bytes to a token: fit for reserving a budget, far too high for charging one. A tokenizer that first
 /// normalizes can exceed it for a handful of rare ligatures.
 #[must_use]
@@ -208,7 +234,9 @@ impl Turn {
             Self::Assistant { text, calls } => (Some(text), calls, &[]),
             Self::Tools(results) => (None, &[], results),
         };
-        let calls = calls.iter().flat_map(|call| [&*call.id, &*call.name, &*call.arguments]);
+        let calls = calls.iter().flat_map(|call| {
+            [&*call.id, &*call.name, &*call.arguments, call.signature.as_deref().unwrap_or_default()]
+        });
         let results = results.iter().flat_map(|result| [&*result.call_id, &*result.content]);
         text.into_iter().chain(calls).chain(results)
     }
@@ -226,7 +254,7 @@ pub struct Tool {
 }
 
 /// A model's wish to call a tool. Nothing about it is to be believed: the name may be unknown, the arguments anything.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ToolCall {
     /// The provider's id of this call; its result names it.
     pub id: String,
@@ -234,6 +262,9 @@ pub struct ToolCall {
     pub name: String,
     /// The arguments as the model wrote them: JSON, it is hoped.
     pub arguments: String,
+    /// What the provider wants back with this call, unread: Gemini's thought signature, without which it refuses the
+    /// call's result. `None` for providers that have none.
+    pub signature: Option<String>,
 }
 
 /// What a tool answered.
@@ -269,7 +300,23 @@ pub struct Usage {
     pub output_tokens: u32,
     /// Those of the input tokens that the provider had in its cache and charges less for.
     pub cached_input_tokens: u32,
+    /// Those of the input tokens that the provider put into its cache and charges more for: at most
+    /// [`CACHE_WRITE_PERCENT`] of an input token's price.
+    pub cache_write_input_tokens: u32,
 }
+
+impl Usage {
+    /// The dearest that so many tokens can be: none came from the provider's cache, and all went into it.
+    #[must_use]
+    pub const fn dearest(input_tokens: u32, output_tokens: u32) -> Self {
+        Self { input_tokens, output_tokens, cached_input_tokens: 0, cache_write_input_tokens: input_tokens }
+    }
+}
+
+/// What an input token costs that goes into a provider's cache, in percent of one that does not: Anthropic's price for
+/// five minutes, the only time that is asked for (<https://docs.anthropic.com/en/docs/build-with-claude/prompt-caching>),
+/// and OpenAI's for the models that charge for it at all.
+pub const CACHE_WRITE_PERCENT: u64 = 125;
 
 /// Why a model stopped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -286,19 +333,24 @@ pub enum StopReason {
     Other,
 }
 
-/// A POST of the body to `{base_url}{path}`, with the headers that both formats share.
-fn post(base_url: &str, path: &str, body: &impl serde::Serialize) -> Result<http::Request<Bytes>, LlmError> {
-    let uri: http::Uri =
-        format!("{}{path}", base_url.trim_end_matches('/')).parse().map_err(|_| LlmError::Address)?;
-    if !matches!(uri.scheme_str(), Some("http" | "https")) || uri.query().is_some() {
-        return Err(LlmError::Address);
-    }
+/// A POST of the body to the address, with the headers that all formats share.
+fn post(address: http::Uri, body: &impl serde::Serialize) -> Result<http::Request<Bytes>, LlmError> {
     let body = serde_json::to_vec(body).map_err(|_| LlmError::BadRequest)?;
-    http::Request::post(uri)
+    http::Request::post(address)
         .header(CONTENT_TYPE, "application/json")
         .header(ACCEPT, "text/event-stream")
         .body(body.into())
         .map_err(|_| LlmError::Address)
+}
+
+/// `{base_url}{path}?{query}`. The query is a literal of a codec's: neither base URL nor path may bring one along.
+fn address(base_url: &str, path: &str, query: &'static str) -> Result<http::Uri, LlmError> {
+    let parse = |text: String| text.parse::<http::Uri>().map_err(|_| LlmError::Address);
+    let uri = parse(format!("{}{path}", base_url.trim_end_matches('/')))?;
+    if !matches!(uri.scheme_str(), Some("http" | "https")) || uri.query().is_some() {
+        return Err(LlmError::Address);
+    }
+    if query.is_empty() { Ok(uri) } else { parse(format!("{uri}?{query}")) }
 }
 
 /// Adds the header that carries the secret.

@@ -2,22 +2,29 @@
 //!
 //! It never lets a key out: what can be read back is its last four characters.
 
+pub mod check;
+mod kind;
+pub mod presets;
+
+pub use kind::{Api, Kind};
+pub use presets::{PRESETS, Preset};
+
 use http::{Response, StatusCode};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::company::AUDIT_ADD;
-use crate::config::Config;
 use crate::error::Error;
 use crate::ids::{AuditId, ProviderId};
 use crate::knowledge::check_texts;
-use crate::llm::Wire;
 use crate::params;
 use crate::platform::Body;
 use crate::routes::{Call, json as answer, no_content};
 use crate::smart_router::Tier;
 use crate::tenant::TenantSql;
 use crate::tenant::auth::Member;
+
+use self::presets::base_url_check;
 
 /// `GET /v1/providers`.
 ///
@@ -44,7 +51,7 @@ pub async fn show(member: Member, call: Call) -> Result<Response<Body>, Error> {
 
 /// `POST /v1/providers`: seals the key for this company and this row, and stores it.
 ///
-/// OpenAI and Anthropic come with the models and prices that Bulkhead knows; a compatible provider names its own.
+/// OpenAI, Anthropic and Gemini come with the models and prices that Bulkhead knows; a compatible provider names its own.
 ///
 /// # Errors
 /// [`Error::Invalid`] for the body, among it a base URL at a host that the operator does not list.
@@ -65,6 +72,11 @@ pub async fn add(member: Member, call: Call) -> Result<Response<Body>, Error> {
             return Err(Error::Invalid("Only a compatible provider takes a base_url. Leave it out.".into()));
         }
     };
+    if new.api.is_some() && !new.kind.has_apis() {
+        return Err(Error::Invalid(
+            "Only OpenAI and compatible providers have more than one API. Leave api out.".into(),
+        ));
+    }
     if (new.kind == Kind::Compatible) == new.models.is_empty() {
         return Err(Error::Invalid(
             "A compatible provider names its models and their prices; the others name none.".into(),
@@ -77,13 +89,21 @@ pub async fn add(member: Member, call: Call) -> Result<Response<Body>, Error> {
     let sealed = scope.key_seal(id, &new.api_key)?;
     let mut batch = scope.batch();
     let four = last_four(&new.api_key);
-    batch.run(PROVIDER_ADD, params![id, new.kind.as_str(), new.name, base_url, sealed.as_bytes(), four]);
-    batch.run(MODELS_COPY, params![id, new.kind.as_str()]);
+    let (kind, api) = (new.kind.as_str(), new.api.unwrap_or_default().as_str());
+    batch.run(PROVIDER_ADD, params![id, kind, new.name, base_url, sealed.as_bytes(), four, api]);
+    batch.run(MODELS_COPY, params![id, kind]);
     for model in new.models {
-        let prices = (model.input_microusd_per_mtok, model.output_microusd_per_mtok);
         batch.run(
             MODEL_ADD,
-            params![id, model.model, model.tier.as_str(), prices.0, prices.1, model.context_tokens],
+            params![
+                id,
+                model.model,
+                model.tier.as_str(),
+                model.input_microusd_per_mtok,
+                model.output_microusd_per_mtok,
+                model.cached_input_microusd_per_mtok,
+                model.context_tokens,
+            ],
         );
     }
     batch.run(
@@ -138,81 +158,6 @@ pub async fn remove(member: Member, call: Call) -> Result<Response<Body>, Error>
     Ok(no_content())
 }
 
-/// Whose API a provider is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Kind {
-    /// OpenAI.
-    OpenAi,
-    /// Anthropic.
-    Anthropic,
-    /// Somebody else who speaks OpenAI's format.
-    Compatible,
-}
-
-impl Kind {
-    /// As the database spells it.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::OpenAi => "openai",
-            Self::Anthropic => "anthropic",
-            Self::Compatible => "compatible",
-        }
-    }
-
-    /// The wire format it speaks.
-    #[must_use]
-    pub const fn wire(self) -> Wire {
-        match self {
-            Self::OpenAi => Wire::OpenAiChat { compatible: false },
-            Self::Compatible => Wire::OpenAiChat { compatible: true },
-            Self::Anthropic => Wire::AnthropicMessages,
-        }
-    }
-
-    /// The base URL to call: the operator's where the kind has a fixed one, else the company's own, checked against the
-    /// hosts that the operator allows today, whatever was allowed when it was stored.
-    ///
-    /// # Errors
-    /// [`Error::Invalid`] when the operator does not allow the host any more.
-    pub fn base_url(self, config: &Config, own: Option<&str>) -> Result<String, Error> {
-        match self {
-            Self::OpenAi => Ok(config.openai_url.clone()),
-            Self::Anthropic => Ok(config.anthropic_url.clone()),
-            Self::Compatible => base_url_check(own.unwrap_or_default(), &config.compatible_hosts),
-        }
-    }
-}
-
-/// A compatible provider's base URL, if it is at a host (with its port) that the operator lists, spelled the same way.
-/// A base URL decides where the company's key is sent, and what the worker can be made to reach (CVE-2024-6587).
-///
-/// # Errors
-/// [`Error::Invalid`] with what is wrong.
-pub(crate) fn base_url_check(url: &str, allowed: &[String]) -> Result<String, Error> {
-    let refuse = |why: &str| Error::Invalid(format!("This base_url cannot be used: {why}."));
-    let plain = url.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._~/:".contains(&b));
-    if !plain {
-        return Err(refuse("it takes letters, digits and the signs - . _ ~ / : only, and no query"));
-    }
-    let rest = url
-        .strip_prefix("https://")
-        .or_else(|| {
-            url.strip_prefix("http://")
-                .filter(|rest| rest.starts_with("127.0.0.1:") || rest.starts_with("localhost:"))
-        })
-        .ok_or_else(|| refuse("it begins with https://"))?;
-    let host = rest.split('/').next().unwrap_or_default();
-    if rest.contains("//") || rest.split('/').any(|segment| segment == "." || segment == "..") {
-        return Err(refuse("its path has empty or dotted segments"));
-    }
-    if !allowed.iter().any(|listed| listed == host) {
-        return Err(refuse("the operator of this platform has not listed its host"));
-    }
-    Ok(url.trim_end_matches('/').to_owned())
-}
-
 fn check_key(key: &str) -> Result<(), Error> {
     if (8..=512).contains(&key.len()) && key.bytes().all(|b| b.is_ascii_graphic()) {
         return Ok(());
@@ -232,6 +177,7 @@ fn last_four(key: &str) -> String {
 struct Provider {
     provider_id: ProviderId,
     kind: Kind,
+    api: Api,
     name: String,
     base_url: Option<String>,
     last_four: String,
@@ -247,13 +193,17 @@ struct ProviderModel {
     tier: Tier,
     input_microusd_per_mtok: u64,
     output_microusd_per_mtok: u64,
+    /// Null: the provider charges as much as for other input.
+    #[serde(default)]
+    cached_input_microusd_per_mtok: Option<u64>,
     context_tokens: u32,
 }
 
 impl ProviderModel {
     fn check(&self) -> Result<(), Error> {
         check_texts(&[("model", Some(&self.model), 200)])?;
-        let dearest = self.input_microusd_per_mtok.max(self.output_microusd_per_mtok);
+        let cached = self.cached_input_microusd_per_mtok.unwrap_or(0);
+        let dearest = self.input_microusd_per_mtok.max(self.output_microusd_per_mtok).max(cached);
         if dearest > 1_000_000_000_000 || !(1..=100_000_000).contains(&self.context_tokens) {
             return Err(Error::Invalid(
                 "A model's prices or its context_tokens are out of any sensible range.".into(),
@@ -267,6 +217,7 @@ impl ProviderModel {
 #[serde(deny_unknown_fields)]
 struct NewProvider {
     kind: Kind,
+    api: Option<Api>,
     name: String,
     api_key: String,
     base_url: Option<String>,
@@ -284,8 +235,12 @@ struct ProviderChange {
 }
 
 const PROVIDER_LIST: TenantSql = crate::sql!(
-    "select p.provider_id, p.kind, p.name, p.base_url, p.last_four, p.enabled, p.position,
-            (select coalesce(jsonb_agg(to_jsonb(m) - 'company_id' - 'provider_id' order by m.model), '[]')
+    "select p.provider_id, p.kind, p.api, p.name, p.base_url, p.last_four, p.enabled, p.position,
+            (select coalesce(jsonb_agg(jsonb_build_object(
+                 'model', m.model, 'tier', m.tier, 'input_microusd_per_mtok', m.input_microusd_per_mtok,
+                 'output_microusd_per_mtok', m.output_microusd_per_mtok,
+                 'cached_input_microusd_per_mtok', m.cached_input_microusd_per_mtok,
+                 'context_tokens', m.context_tokens) order by m.model), '[]')
              from provider_models m
              where m.company_id = p.company_id and m.provider_id = p.provider_id) as models
      from providers p
@@ -294,8 +249,12 @@ const PROVIDER_LIST: TenantSql = crate::sql!(
 );
 
 const PROVIDER_READ: TenantSql = crate::sql!(
-    "select p.provider_id, p.kind, p.name, p.base_url, p.last_four, p.enabled, p.position,
-            (select coalesce(jsonb_agg(to_jsonb(m) - 'company_id' - 'provider_id' order by m.model), '[]')
+    "select p.provider_id, p.kind, p.api, p.name, p.base_url, p.last_four, p.enabled, p.position,
+            (select coalesce(jsonb_agg(jsonb_build_object(
+                 'model', m.model, 'tier', m.tier, 'input_microusd_per_mtok', m.input_microusd_per_mtok,
+                 'output_microusd_per_mtok', m.output_microusd_per_mtok,
+                 'cached_input_microusd_per_mtok', m.cached_input_microusd_per_mtok,
+                 'context_tokens', m.context_tokens) order by m.model), '[]')
              from provider_models m
              where m.company_id = p.company_id and m.provider_id = p.provider_id) as models
      from providers p
@@ -303,22 +262,23 @@ const PROVIDER_READ: TenantSql = crate::sql!(
 );
 
 const PROVIDER_ADD: TenantSql = crate::sql!(
-    "insert into providers (company_id, provider_id, kind, name, base_url, sealed_key, last_four)
-     values ($1, $2, $3, $4, $5, $6, $7)"
+    "insert into providers (company_id, provider_id, kind, name, base_url, sealed_key, last_four, api)
+     values ($1, $2, $3, $4, $5, $6, $7, $8)"
 );
 
 const MODELS_COPY: TenantSql = crate::sql!(
     "insert into provider_models (company_id, provider_id, model, tier, input_microusd_per_mtok, output_microusd_per_mtok,
-                                  context_tokens)
-     select $1, $2, model, tier, input_microusd_per_mtok, output_microusd_per_mtok, context_tokens
+                                  cached_input_microusd_per_mtok, context_tokens)
+     select $1, $2, model, tier, input_microusd_per_mtok, output_microusd_per_mtok, cached_input_microusd_per_mtok,
+            context_tokens
      from models
      where kind = $3"
 );
 
 const MODEL_ADD: TenantSql = crate::sql!(
     "insert into provider_models (company_id, provider_id, model, tier, input_microusd_per_mtok, output_microusd_per_mtok,
-                                  context_tokens)
-     values ($1, $2, $3, $4, $5, $6, $7)"
+                                  cached_input_microusd_per_mtok, context_tokens)
+     values ($1, $2, $3, $4, $5, $6, $7, $8)"
 );
 
 const PROVIDER_CHANGE: TenantSql = crate::sql!(
@@ -333,50 +293,3 @@ const PROVIDER_REKEY: TenantSql = crate::sql!(
 
 const PROVIDER_REMOVE: TenantSql =
     crate::sql!("delete from providers where company_id = $1 and provider_id = $2");
-
-#[cfg(test)]
-mod tests {
-    fn check(url: &str, fine: bool) {
-        let allowed =
-            ["api.groq.com".to_owned(), "llm.example.com:8443".to_owned(), "127.0.0.1:9".to_owned()];
-        assert_eq!(super::base_url_check(url, &allowed).is_ok(), fine, "{url}");
-    }
-
-    proptest::proptest! {
-        #[test]
-        fn no_base_url_leads_elsewhere(url in ".{0,60}|https?://[a-z0-9.@:/#?%\\\\-]{0,50}|https://api\\.groq\\.com[ -~]{0,20}") {
-            let allowed = ["api.groq.com".to_owned()];
-            if let Ok(url) = super::base_url_check(&url, &allowed) {
-                let parsed: http::Uri = url.parse().unwrap();
-                proptest::prop_assert_eq!(parsed.scheme_str(), Some("https"));
-                proptest::prop_assert_eq!(parsed.authority().map(|authority| authority.as_str()), Some("api.groq.com"));
-            }
-        }
-    }
-
-    #[test]
-    fn base_urls() {
-        check("https://api.groq.com/openai/v1", true);
-        check("https://api.groq.com/openai/v1/", true);
-        check("https://llm.example.com:8443/v1", true);
-        check("http://127.0.0.1:9/v1", true);
-        check("http://api.groq.com/v1", false);
-        check("https://llm.example.com/v1", false);
-        check("https://api.groq.com:444/v1", false);
-        check("https://API.groq.com/v1", false);
-        check("https://user@api.groq.com/v1", false);
-        check("https://api.groq.com@evil.org/v1", false);
-        check("https://evil.org/api.groq.com", false);
-        check("https://evil.org#api.groq.com", false);
-        check("https://evil.org\\@api.groq.com", false);
-        check("https://api.groq.com.evil.org/v1", false);
-        check("https://169.254.169.254/latest", false);
-        check("https://2852039166/", false);
-        check("https://[::ffff:169.254.169.254]/", false);
-        check("https://api.groq.com/../x", false);
-        check("https://api.groq.com//evil.org", false);
-        check("https://api.groq.com/v1\"<>^`{|}", false);
-        check("ftp://api.groq.com/", false);
-        check("", false);
-    }
-}

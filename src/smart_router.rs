@@ -125,7 +125,7 @@ impl Wanted {
     }
 
     fn bound(&self, output_tokens: u32) -> Usage {
-        Usage { input_tokens: self.input_tokens, output_tokens, cached_input_tokens: 0 }
+        Usage::dearest(self.input_tokens, output_tokens)
     }
 }
 
@@ -150,8 +150,7 @@ impl Bounds {
     #[must_use]
     pub fn of(models: &[Model], max_input_tokens: u32, max_output_tokens: u32) -> Self {
         let least_output = LEAST_OUTPUT_TOKENS.min(max_output_tokens);
-        let usage =
-            |input_tokens, output_tokens| Usage { input_tokens, output_tokens, cached_input_tokens: 0 };
+        let usage = Usage::dearest;
         let costs = |usage: Usage| models.iter().map(move |model| model.cost_microusd(usage));
         let sum = |input: u32, output: u32| u64::from(input) + u64::from(output);
         Self {
@@ -230,7 +229,7 @@ impl Choice {
     /// The wire format the provider speaks.
     #[must_use]
     pub fn wire(&self) -> Wire {
-        self.model.kind.wire()
+        self.model.kind.wire(self.model.api)
     }
 
     /// The base URL of the provider's API: the operator's where the provider's kind has a fixed one, else the company's

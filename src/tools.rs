@@ -297,7 +297,7 @@ mod tests {
             #[expect(dead_code, reason = "only its being there counts")]
             query: String,
         }
-        let call = |text: &str| ToolCall { id: "1".into(), name: "t".into(), arguments: text.into() };
+        let call = |text: &str| ToolCall { name: "t".into(), arguments: text.into(), ..ToolCall::default() };
         assert!(arguments::<Taken>(&call("{\"query\":\"x\"}")).is_ok());
         for wrong in ["", "{", "[]", "{\"query\":1}", "{\"query\":\"x\",\"company_id\":\"y\"}", "null"] {
             assert!(matches!(arguments::<Taken>(&call(wrong)), Err(Error::Invalid(_))), "{wrong}");

@@ -55,7 +55,7 @@ impl Core {
             "UPSTASH_REDIS_REST_TOKEN" => Some(stand.redis_token.clone()),
             "JWT_KEYS" => Some(format!("k:{secret}")),
             "MASTER_KEYS" => Some(format!("1:{secret}")),
-            "OPENAI_URL" | "ANTHROPIC_URL" => Some(stand.upstream.url().to_owned()),
+            "OPENAI_URL" | "ANTHROPIC_URL" | "GEMINI_URL" => Some(stand.upstream.url().to_owned()),
             _ => None,
         });
         Self { stand, native: Native::default(), app: Rc::new(App::new(config.unwrap())) }

@@ -29,7 +29,7 @@ pub struct Stand {
     pub redis_native_url: String,
     /// Folder of the programs' logs.
     pub logs: PathBuf,
-    /// What the worker takes for OpenAI and Anthropic.
+    /// What the worker takes for OpenAI, Anthropic and Google.
     pub upstream: Upstream,
     pids: serde_json::Value,
     http: reqwest::Client,
@@ -69,6 +69,7 @@ impl Stand {
             .arg(data)
             .args(["--set", &format!("OPENAI_URL={}", upstream.url())])
             .args(["--set", &format!("ANTHROPIC_URL={}", upstream.url())])
+            .args(["--set", &format!("GEMINI_URL={}", upstream.url())])
             .args(["--set", &format!("COMPATIBLE_HOSTS={compatible}")])
             .env_remove("DATABASE_URL")
             .env_remove("REDIS_URL")

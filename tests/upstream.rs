@@ -1,4 +1,5 @@
-//! The model provider's double: one server that speaks OpenAI's chat completions and Anthropic's messages.
+//! The model provider's double: one server that speaks OpenAI's chat completions and responses, Anthropic's messages
+//! and Google's Gemini, and lists its models.
 //!
 //! It never lets two tests meet: the API key chooses how it behaves, and what it saw is asked for by key.
 //!
@@ -18,25 +19,42 @@
 //! | `test-broken-` | the connection breaks half-way |
 //! | `test-silent-` | stalls half-way, connection open |
 //! | `test-hang-` | never answers at all |
+//! | `test-tool-<name>-` | calls that tool, then answers with [`answer_with`] what the tool answered |
+//! | `test-toolloop-` | calls the request's first tool, whatever is answered; without tools it answers |
+//! | `test-badargs-` | as `test-tool-`, the first tool, with arguments that are no JSON (Gemini: that fit no schema) |
+//! | `test-flaky<n>-<status>-` | the key's first n requests as `test-<status>-`, but with `retry-after: 1`; then as `test-ok-` |
 //!
-//! Any other key is rejected with 401, so a test that sends the wrong key fails. Like the real ones it is strict:
-//! OpenAI's usage comes only when asked for, Anthropic's version header and `max_tokens` must be there.
+//! A tool is called with the JSON object that stands in the question, if one does; else with values that fit the tool's
+//! schema. Any other key is rejected with 401, so a test that sends the wrong key fails. Asked for its models, the double
+//! fails for the keys that are to fail at once, and lists them for the others.
+//!
+//! Like the real ones it is strict: OpenAI's usage comes only when asked for, Anthropic's version header and `max_tokens`
+//! must be there, Responses must not store, Gemini takes no `additionalProperties`, alternating roles and signed calls; a
+//! tool's result must follow its call, and every call its result.
 
+mod arguments;
+mod asked;
+mod behaviour;
 mod formats;
+mod play;
+mod talk;
 
+use asked::Asked;
 use axum::Router;
-use axum::body::Body;
-use axum::extract::State;
+use axum::extract::{Path, RawQuery, State};
 use axum::response::Response;
-use axum::routing::post;
+use axum::routing::{get, post};
 use axum::serve::ListenerExt;
+use behaviour::{calls, fails, page};
 use bytes::Bytes;
-use formats::{Format, Stop, Talk, head, question, texts};
+use formats::{Format, head};
 use http::HeaderMap;
+use play::{Step, Watch, play, sends};
 use serde_json::Value;
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
+use talk::{Call, Stop, Talk};
 use tokio::sync::{oneshot, watch};
 
 /// A running double; dropping it stops it.
@@ -64,7 +82,7 @@ pub struct Pace {
 pub struct Recorded {
     /// Its place among all requests to this double, from 0.
     pub order: usize,
-    /// `/v1/chat/completions` or `/v1/messages`.
+    /// `/v1/chat/completions`, `/v1/responses`, `/v1/messages`, `/v1/models/{model}:streamGenerateContent` or `/v1/models`.
     pub path: &'static str,
     /// The API key; empty where none was sent.
     pub key: String,
@@ -72,6 +90,10 @@ pub struct Recorded {
     pub headers: HeaderMap,
     /// The body; null where it was no JSON.
     pub body: Value,
+    /// The model asked; empty where none was.
+    pub model: String,
+    /// What was said: the system text, and every turn.
+    pub texts: Vec<String>,
     /// The input tokens that a whole answer reports.
     pub input_tokens: u32,
     /// The output tokens that a whole answer reports.
@@ -82,6 +104,12 @@ pub struct Recorded {
 #[must_use]
 pub fn answer(question: &str) -> String {
     format!("Thank you for asking. You asked: {question}")
+}
+
+/// What the double answers once a tool has answered.
+#[must_use]
+pub fn answer_with(result: &str) -> String {
+    format!("Thank you for asking. I found this: {result}")
 }
 
 impl Upstream {
@@ -100,7 +128,10 @@ impl Upstream {
         let shared = Arc::new(Shared { pace, book: Mutex::default(), changed: watch::Sender::new(()) });
         let app = Router::new()
             .route(Format::OpenAi.path(), post(openai))
+            .route(Format::Responses.path(), post(responses))
             .route(Format::Anthropic.path(), post(anthropic))
+            .route("/v1/models/{call}", post(gemini))
+            .route(MODELS, get(models))
             .with_state(Arc::clone(&shared));
         let (stop, stopped) = oneshot::channel();
         let thread = std::thread::spawn(move || {
@@ -118,7 +149,7 @@ impl Upstream {
         Self { url, shared, stop: Some(stop), thread: Some(thread) }
     }
 
-    /// The base URL of both formats: `http://127.0.0.1:<port>/v1`.
+    /// The base URL of all formats: `http://127.0.0.1:<port>/v1`.
     #[must_use]
     pub fn url(&self) -> &str {
         &self.url
@@ -133,7 +164,7 @@ impl Upstream {
     /// The requests whose system text or turns contain the text, in order, whatever their key.
     #[must_use]
     pub fn requests_with(&self, text: &str) -> Vec<Recorded> {
-        self.requests_where(|request| texts(&request.body).any(|said| said.contains(text)))
+        self.requests_where(|request| request.texts.iter().any(|said| said.contains(text)))
     }
 
     fn requests_where(&self, wanted: impl Fn(&Recorded) -> bool) -> Vec<Recorded> {
@@ -177,41 +208,83 @@ struct Book {
     cancelled: Vec<String>,
 }
 
+/// Where every provider lists its models.
+const MODELS: &str = "/v1/models";
+
 async fn openai(State(shared): State<Arc<Shared>>, headers: HeaderMap, body: Bytes) -> Response {
-    respond(Format::OpenAi, shared, headers, &body).await
+    respond(Format::OpenAi, shared, headers, &body, None).await
+}
+
+async fn responses(State(shared): State<Arc<Shared>>, headers: HeaderMap, body: Bytes) -> Response {
+    respond(Format::Responses, shared, headers, &body, None).await
 }
 
 async fn anthropic(State(shared): State<Arc<Shared>>, headers: HeaderMap, body: Bytes) -> Response {
-    respond(Format::Anthropic, shared, headers, &body).await
+    respond(Format::Anthropic, shared, headers, &body, None).await
 }
 
-async fn respond(format: Format, shared: Arc<Shared>, headers: HeaderMap, body: &[u8]) -> Response {
+async fn gemini(
+    State(shared): State<Arc<Shared>>,
+    Path(call): Path<String>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    match call.split_once(':') {
+        Some((model, "streamGenerateContent")) if query.as_deref() == Some("alt=sse") => {
+            respond(Format::Gemini, shared, headers, &body, Some(model.to_owned())).await
+        }
+        _ => Format::Gemini.error(404, "there is no such method, or not as server-sent events"),
+    }
+}
+
+async fn models(State(shared): State<Arc<Shared>>, headers: HeaderMap) -> Response {
+    let format = Format::of(&headers);
+    let key = format.key(&headers);
+    let number = shared.book(&key, MODELS, headers, Value::Null, String::new(), &Asked::default(), (0, 0));
+    match fails(format, &key, number) {
+        Some(response) => response,
+        None if key.starts_with("test-page-") => page(),
+        None if key.starts_with("test-hang-") => std::future::pending().await,
+        None => format.models(),
+    }
+}
+
+async fn respond(
+    format: Format,
+    shared: Arc<Shared>,
+    headers: HeaderMap,
+    body: &[u8],
+    model: Option<String>,
+) -> Response {
     let key = format.key(&headers);
     let body: Value = serde_json::from_slice(body).unwrap_or_default();
-    let complaint = format.complaint(&headers, &body);
-    let said = shared.pace.words.map_or_else(|| answer(question(&body)), |words| "word ".repeat(words));
+    let model = model.or_else(|| body["model"].as_str().map(str::to_owned)).unwrap_or_default();
+    let asked = Asked::read(format, &body);
+    let complaint = format.complaint(&headers, &body, &model, &asked);
+    let calls = calls(&key, &asked);
+    let said = match (shared.pace.words, asked.result()) {
+        (Some(words), _) => "word ".repeat(words),
+        (None, Some(result)) => answer_with(&result),
+        (None, None) => answer(asked.question()),
+    };
     let words: Vec<&str> = said.split_inclusive(' ').collect();
     let mut talk = Talk {
         format,
-        input_tokens: texts(&body).map(|text| text.split_whitespace().count()).sum(),
-        output_tokens: words.len(),
-        wants_usage: format == Format::Anthropic || body["stream_options"]["include_usage"] == true,
+        input_tokens: asked.texts().iter().map(|text| text.split_whitespace().count()).sum(),
+        output_tokens: if calls.is_empty() { words.len() } else { 5 },
+        wants_usage: format != Format::OpenAi || body["stream_options"]["include_usage"] == true,
     };
-    shared.record(|book| {
-        book.requests.push(Recorded {
-            order: book.requests.len(),
-            path: format.path(),
-            key: key.clone(),
-            headers,
-            body,
-            input_tokens: u32::try_from(talk.input_tokens).unwrap(),
-            output_tokens: u32::try_from(talk.output_tokens).unwrap(),
-        });
-    });
+    let tokens = (talk.input_tokens, talk.output_tokens);
+    let number = shared.book(&key, format.path(), headers, body, model, &asked, tokens);
     let mut watch = Watch { shared: Arc::clone(&shared), key: key.clone(), whole: false };
     if let Some((status, message)) = complaint {
         watch.whole = true;
         return format.error(status, message);
+    }
+    if let Some(response) = fails(format, &key, number) {
+        watch.whole = true;
+        return response;
     }
 
     let behaviour = key.strip_prefix("test-").unwrap_or_default();
@@ -219,7 +292,11 @@ async fn respond(format: Format, shared: Arc<Shared>, headers: HeaderMap, body: 
     let half = words.len() / 2;
     let mut pace = shared.pace;
     let (end, spoken) = match kind {
-        "ok" => (sends(talk.end(Stop::End)), words.len()),
+        _ if !calls.is_empty() => {
+            let numbered =
+                calls.into_iter().map(|call| Call { id: format!("call{number}x{}", call.id), ..call });
+            (sends(talk.calls(&numbered.collect::<Vec<_>>())), 0)
+        }
         "slow" => {
             let ms = rest.split('-').next().and_then(|ms| ms.parse().ok()).unwrap_or(50);
             pace = Pace { first_word_ms: ms, word_ms: ms, ..pace };
@@ -246,21 +323,9 @@ async fn respond(format: Format, shared: Arc<Shared>, headers: HeaderMap, body: 
         "hang" => return std::future::pending().await,
         "page" => {
             watch.whole = true;
-            return head(200, "text/html", Body::from("<!doctype html>\n<title>Welcome</title>\n"));
+            return page();
         }
-        "quota" => {
-            watch.whole = true;
-            return format.out_of_credit();
-        }
-        _ => {
-            watch.whole = true;
-            let status = kind.parse().ok().filter(|status| (300..600).contains(status)).unwrap_or(401);
-            let mut response = format.error(status, "this key is told to fail");
-            if (300..400).contains(&status) {
-                response.headers_mut().insert(http::header::LOCATION, format.path().parse().unwrap());
-            }
-            return response;
-        }
+        _ => (sends(talk.end(Stop::End)), words.len()),
     };
     let start = Step::Send(talk.start());
     let spoken = words.iter().take(spoken).enumerate().flat_map(|(at, word)| {
@@ -271,51 +336,37 @@ async fn respond(format: Format, shared: Arc<Shared>, headers: HeaderMap, body: 
     head(200, "text/event-stream; charset=utf-8", play(steps, watch))
 }
 
-/// One step of an answer's body.
-enum Step {
-    Send(String),
-    Pause(Duration),
-    Stall,
-    Break,
-}
-
-fn sends(events: Vec<String>) -> Vec<Step> {
-    events.into_iter().map(Step::Send).collect()
-}
-
-/// The body that the steps make. The watch notices when it is dropped before its last step.
-fn play(steps: VecDeque<Step>, watch: Watch) -> Body {
-    Body::from_stream(futures_util::stream::unfold((steps, watch), |(mut steps, mut watch)| async {
-        loop {
-            let step = steps.pop_front();
-            watch.whole = steps.is_empty() && !matches!(step, Some(Step::Stall));
-            match step? {
-                Step::Send(text) => return Some((Ok(Bytes::from(text)), (steps, watch))),
-                Step::Pause(time) if time.is_zero() => {}
-                Step::Pause(time) => tokio::time::sleep(time).await,
-                Step::Stall => std::future::pending().await,
-                Step::Break => return Some((Err("told to break"), (steps, watch))),
-            }
-        }
-    }))
-}
-
-/// Notes a client that left before its answer was whole.
-struct Watch {
-    shared: Arc<Shared>,
-    key: String,
-    whole: bool,
-}
-
-impl Drop for Watch {
-    fn drop(&mut self) {
-        if !self.whole {
-            self.shared.record(|book| book.cancelled.push(std::mem::take(&mut self.key)));
-        }
-    }
-}
-
 impl Shared {
+    /// Books a request, and says how many came with this key before.
+    #[expect(clippy::too_many_arguments, reason = "all that is known of a request, from two places")]
+    fn book(
+        &self,
+        key: &str,
+        path: &'static str,
+        headers: HeaderMap,
+        body: Value,
+        model: String,
+        asked: &Asked,
+        (input_tokens, output_tokens): (usize, usize),
+    ) -> usize {
+        let mut number = 0;
+        self.record(|book| {
+            number = book.requests.iter().filter(|request| request.key == key).count();
+            book.requests.push(Recorded {
+                order: book.requests.len(),
+                path,
+                key: key.to_owned(),
+                headers,
+                body,
+                model,
+                texts: asked.texts(),
+                input_tokens: u32::try_from(input_tokens).unwrap(),
+                output_tokens: u32::try_from(output_tokens).unwrap(),
+            });
+        });
+        number
+    }
+
     fn record(&self, write: impl FnOnce(&mut Book)) {
         write(&mut self.book.lock().unwrap());
         self.changed.send_replace(());

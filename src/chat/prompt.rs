@@ -85,7 +85,9 @@ impl Read {
         let tools = tools.map(Tool::described).collect();
         let allowed = self.budget.max_output_tokens;
         let max_output_tokens = question.max_output_tokens.map_or(allowed, |wanted| wanted.clamp(1, allowed));
-        Prompt { system, turns, tools, max_output_tokens }
+        // What was found for this question comes after what every question of this agent's is told.
+        let stable_bytes = system.find("## Knowledge\n").unwrap_or(0);
+        Prompt { system, stable_bytes, turns, tools, max_output_tokens }
     }
 
     /// What was said before in this conversation: as Redis remembers it, else as Postgres has it.

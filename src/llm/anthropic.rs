@@ -2,10 +2,12 @@
 //!
 //! It never shows a model's thinking: only text blocks are the answer.
 
-use super::{Event, LlmError, Prompt, StopReason, Turn, Usage};
+use super::tools::{self, Calls, Said};
+use super::{Event, LlmError, Prompt, StopReason, Tool, ToolCall, Usage};
 use bytes::Bytes;
 use http::header::{HeaderName, HeaderValue};
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 use std::borrow::Cow;
 
 /// <https://docs.anthropic.com/en/api/messages>
@@ -16,26 +18,48 @@ pub(super) fn request(
     prompt: &Prompt,
 ) -> Result<http::Request<Bytes>, LlmError> {
     // Anthropic refuses empty texts, and a conversation that the assistant begins.
-    let turns = prompt.turns.iter().filter_map(|turn| match turn {
-        Turn::User(text) => Some(Message { role: "user", content: text }),
-        Turn::Assistant { text, .. } => Some(Message { role: "assistant", content: text }),
-        Turn::Tools(_) => None,
+    let messages = tools::paired(&prompt.turns).into_iter().map(|said| match said {
+        Said::User(text) => Message { role: "user", content: Part::text(text).into_iter().collect() },
+        Said::Assistant { text, calls } => {
+            let content = Part::text(text).into_iter().chain(calls.into_iter().map(Part::call)).collect();
+            Message { role: "assistant", content }
+        }
+        Said::Tools(results) => {
+            Message { role: "user", content: results.into_iter().map(Part::result).collect() }
+        }
     });
-    let turns = turns.filter(|turn| !turn.content.trim().is_empty());
-    let turns = turns.skip_while(|turn| turn.role == "assistant");
+    let messages = messages.filter(|message| !message.content.is_empty());
+    let messages = messages.skip_while(|message| !message.asks());
+    // The cache holds everything up to a mark: tools come before the system text, and that before the conversation.
+    let mut tools: Vec<_> = prompt.tools.iter().map(Function::new).collect();
+    if let Some(last) = tools.last_mut() {
+        last.cache_control = Some(EPHEMERAL);
+    }
+    let (stable, rest) = prompt.system.split_at_checked(prompt.stable_bytes).unwrap_or(("", &prompt.system));
+    let system = [(stable, Some(EPHEMERAL)), (rest, None)].into_iter();
+    let system = system.filter(|(text, _)| !text.trim().is_empty());
     let body = Request {
         model,
-        system: (!prompt.system.trim().is_empty()).then_some(&prompt.system),
-        messages: turns.collect(),
+        tools,
+        system: system
+            .map(|(text, cache_control)| Part::Text { kind: "text", text, cache_control })
+            .collect(),
+        messages: messages.collect(),
         max_tokens: prompt.max_output_tokens,
         stream: true,
     };
-    let mut request = super::post(base_url, "/messages", &body)?;
-    super::authorize(&mut request, HeaderName::from_static("x-api-key"), "", secret)?;
+    let mut request = super::post(super::address(base_url, "/messages", "")?, &body)?;
+    sign(&mut request, secret)?;
+    Ok(request)
+}
+
+/// Adds the headers that every request to Anthropic has.
+pub(super) fn sign(request: &mut http::Request<Bytes>, secret: &str) -> Result<(), LlmError> {
+    super::authorize(request, HeaderName::from_static("x-api-key"), "", secret)?;
     request
         .headers_mut()
         .insert(HeaderName::from_static("anthropic-version"), HeaderValue::from_static("2023-06-01"));
-    Ok(request)
+    Ok(())
 }
 
 /// How far one answer's stream has come.
@@ -43,6 +67,7 @@ pub(super) fn request(
 pub(super) struct Stream {
     usage: Tokens,
     stopped: bool,
+    calls: Calls,
 }
 
 impl Stream {
@@ -56,12 +81,13 @@ impl Stream {
         let event: StreamEvent<'_> = serde_json::from_str(data).map_err(|_| LlmError::Garbage)?;
         match &*event.kind {
             "message_start" => self.count(event.message.and_then(|message| message.usage), out),
-            "content_block_start" => say("text", event.content_block, out),
-            "content_block_delta" => say("text_delta", event.delta, out),
+            "content_block_start" => self.part(event.index, event.content_block, out)?,
+            "content_block_delta" => self.part(event.index, event.delta, out)?,
             "message_delta" => {
                 self.count(event.usage, out);
-                let reason = event.delta.and_then(|delta| delta.stop_reason);
-                out.extend(reason.map(|reason| Event::Stop(stop_reason(&reason))));
+                if let Some(reason) = event.delta.and_then(|delta| delta.stop_reason) {
+                    self.stop(&reason, out);
+                }
             }
             "message_stop" => self.stopped = true,
             "error" => return Err(super::error::from_stream(&event.error.unwrap_or_default())),
@@ -88,28 +114,65 @@ impl Stream {
         };
         out.push(Event::Usage(self.usage.into()));
     }
-}
 
-fn say(kind: &str, block: Option<Block<'_>>, out: &mut Vec<Event>) {
-    let block = block.filter(|block| block.kind == kind);
-    let text = block.and_then(|block| block.text).filter(|text| !text.is_empty());
-    out.extend(text.map(Event::Delta));
-}
+    /// A content block or a part of one. The calls of tools that run at Anthropic are of another type.
+    fn part(
+        &mut self,
+        index: Option<u64>,
+        block: Option<Block<'_>>,
+        out: &mut Vec<Event>,
+    ) -> Result<(), LlmError> {
+        let Some(block) = block else { return Ok(()) };
+        match &*block.kind {
+            "text" | "text_delta" => {
+                out.extend(block.text.filter(|text| !text.is_empty()).map(Event::Delta));
+                Ok(())
+            }
+            "tool_use" => {
+                // Empty in a stream, where the arguments follow; gateways may bring them here.
+                let input = block.input.filter(|input| !input.is_empty());
+                let call = ToolCall {
+                    id: block.id.unwrap_or_default(),
+                    name: block.name.unwrap_or_default(),
+                    arguments: input.map(|input| Value::Object(input).to_string()).unwrap_or_default(),
+                    signature: None,
+                };
+                self.calls.begin(index.unwrap_or(0), call)
+            }
+            "input_json_delta" => match self.calls.id(index.unwrap_or(0)) {
+                Some(_) => self.calls.extend(index.unwrap_or(0), &block.partial_json.unwrap_or_default()),
+                None => Ok(()),
+            },
+            _ => Ok(()),
+        }
+    }
 
-fn stop_reason(reason: &str) -> StopReason {
-    match reason {
-        "end_turn" | "stop_sequence" => StopReason::End,
-        "max_tokens" | "model_context_window_exceeded" => StopReason::Length,
-        "refusal" => StopReason::Refusal,
-        _ => StopReason::Other,
+    fn stop(&mut self, reason: &str, out: &mut Vec<Event>) {
+        let reason = match reason {
+            "tool_use" if self.calls.any() => StopReason::ToolUse,
+            "end_turn" | "stop_sequence" => StopReason::End,
+            "max_tokens" | "model_context_window_exceeded" => StopReason::Length,
+            "refusal" => StopReason::Refusal,
+            _ => StopReason::Other,
+        };
+        if reason == StopReason::ToolUse {
+            self.calls.finish(out);
+        }
+        self.calls.forget();
+        out.push(Event::Stop(reason));
     }
 }
+
+/// Kept for five minutes after it was last used.
+const EPHEMERAL: CacheControl = CacheControl { kind: "ephemeral" };
 
 #[derive(Serialize)]
 struct Request<'a> {
     model: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    system: Option<&'a String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    tools: Vec<Function<'a>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    system: Vec<Part<'a>>,
     messages: Vec<Message<'a>>,
     max_tokens: u32,
     stream: bool,
@@ -118,7 +181,77 @@ struct Request<'a> {
 #[derive(Serialize)]
 struct Message<'a> {
     role: &'static str,
-    content: &'a str,
+    content: Vec<Part<'a>>,
+}
+
+impl Message<'_> {
+    /// Whether a conversation may begin with it: the person's words, not a result whose call was cut off.
+    fn asks(&self) -> bool {
+        self.role == "user" && matches!(self.content.first(), Some(Part::Text { .. }))
+    }
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Part<'a> {
+    Text {
+        #[serde(rename = "type")]
+        kind: &'static str,
+        text: &'a str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        cache_control: Option<CacheControl>,
+    },
+    Call {
+        #[serde(rename = "type")]
+        kind: &'static str,
+        id: Cow<'a, str>,
+        name: Cow<'a, str>,
+        input: Map<String, Value>,
+    },
+    Result {
+        #[serde(rename = "type")]
+        kind: &'static str,
+        tool_use_id: Cow<'a, str>,
+        content: &'a str,
+    },
+}
+
+impl<'a> Part<'a> {
+    fn text(text: &'a str) -> Option<Self> {
+        (!text.trim().is_empty()).then_some(Self::Text { kind: "text", text, cache_control: None })
+    }
+
+    fn call(call: &'a ToolCall) -> Self {
+        let (id, name) = (tools::plain(&call.id), tools::plain(&call.name));
+        Self::Call { kind: "tool_use", id, name, input: tools::arguments(call) }
+    }
+
+    fn result(result: &'a super::ToolResult) -> Self {
+        let tool_use_id = tools::plain(&result.call_id);
+        Self::Result { kind: "tool_result", tool_use_id, content: &result.content }
+    }
+}
+
+#[derive(Serialize)]
+struct Function<'a> {
+    name: &'a str,
+    description: &'a str,
+    input_schema: &'a Value,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cache_control: Option<CacheControl>,
+}
+
+impl<'a> Function<'a> {
+    const fn new(tool: &'a Tool) -> Self {
+        let (name, description) = (tool.name, tool.description);
+        Self { name, description, input_schema: &tool.parameters, cache_control: None }
+    }
+}
+
+#[derive(Clone, Copy, Serialize)]
+struct CacheControl {
+    #[serde(rename = "type")]
+    kind: &'static str,
 }
 
 /// The fields of all events in one: a tagged enum would make serde buffer each event before reading it.
@@ -127,12 +260,13 @@ struct StreamEvent<'a> {
     #[serde(rename = "type", borrow, default)]
     kind: Cow<'a, str>,
     message: Option<MessageStart>,
+    index: Option<u64>,
     #[serde(borrow)]
     content_block: Option<Block<'a>>,
     #[serde(borrow)]
     delta: Option<Block<'a>>,
     usage: Option<Tokens>,
-    error: Option<serde_json::Value>,
+    error: Option<Value>,
 }
 
 #[derive(Deserialize)]
@@ -146,6 +280,10 @@ struct Block<'a> {
     #[serde(rename = "type", borrow, default)]
     kind: Cow<'a, str>,
     text: Option<String>,
+    id: Option<String>,
+    name: Option<String>,
+    input: Option<Map<String, Value>>,
+    partial_json: Option<String>,
     stop_reason: Option<String>,
 }
 
@@ -166,6 +304,7 @@ impl From<Tokens> for Usage {
             input_tokens: tokens.input_tokens.unwrap_or(0).saturating_add(cached).saturating_add(created),
             output_tokens: tokens.output_tokens.unwrap_or(0),
             cached_input_tokens: cached,
+            cache_write_input_tokens: created,
         }
     }
 }

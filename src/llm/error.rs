@@ -109,18 +109,19 @@ impl From<BodyError> for LlmError {
     }
 }
 
-/// An answer's status, headers and body. Both formats wrap their errors alike: `{"error": {"type", "message"}}`, and
-/// OpenAI's have a `code` too.
+/// An answer's status, headers and body. The formats wrap their errors alike: `{"error": {"type", "message"}}`; OpenAI's
+/// have a `code` too, Google's a `status` and `details`, and Google may put the whole into a list.
 pub(super) fn from_answer(status: http::StatusCode, headers: &http::HeaderMap, body: &[u8]) -> LlmError {
-    let retry_after_s = retry_after_s(headers);
     let body: Value = serde_json::from_slice(body).unwrap_or_default();
+    let body = body.get(0).unwrap_or(&body);
     let error = body.get("error").unwrap_or(&Value::Null);
+    let retry_after_s = retry_after_s(headers).or_else(|| retry_info_s(error));
     by_name(error, retry_after_s).unwrap_or_else(|| by_status(status.as_u16(), retry_after_s))
 }
 
 /// An error that a provider reports within a stream whose status was 200.
 pub(super) fn from_stream(error: &Value) -> LlmError {
-    by_name(error, None).unwrap_or_else(|| {
+    by_name(error, retry_info_s(error)).unwrap_or_else(|| {
         // Routers of models put the status of the provider behind them here.
         match error.get("code").and_then(Value::as_u64).and_then(|code| u16::try_from(code).ok()) {
             Some(status @ 400..=599) => by_status(status, None),
@@ -134,23 +135,38 @@ pub(super) fn from_stream(error: &Value) -> LlmError {
 
 /// What the error's `code` or `type` says by itself, whatever the status.
 ///
-/// Sources: <https://platform.openai.com/docs/guides/error-codes>, <https://docs.anthropic.com/en/api/errors>.
+/// Sources: <https://platform.openai.com/docs/guides/error-codes>, <https://docs.anthropic.com/en/api/errors>,
+/// <https://ai.google.dev/gemini-api/docs/troubleshooting>.
 fn by_name(error: &Value, retry_after_s: Option<u32>) -> Option<LlmError> {
     let text = |name| error.get(name).and_then(Value::as_str);
-    // Anthropic reports an empty account as an invalid request that only its message tells from others.
-    if text("message").is_some_and(|message| message.contains("credit balance is too low")) {
+    // Anthropic and Google report an empty account as something else that only the message tells from others.
+    let says = |words| text("message").is_some_and(|message| message.contains(words));
+    if says("credit balance is too low")
+        || says("prepayment credits are depleted")
+        || (says("enable billing") && text("status") == Some("FAILED_PRECONDITION"))
+    {
         return Some(LlmError::OutOfCredit);
     }
-    ["code", "type"].into_iter().filter_map(text).find_map(|name| {
+    // To Google a wrong key is an invalid argument like others.
+    if details(error).any(|detail| detail.get("reason").is_some_and(|reason| reason == "API_KEY_INVALID")) {
+        return Some(LlmError::Unauthorized);
+    }
+    ["code", "type", "status"].into_iter().filter_map(text).find_map(|name| {
         Some(match name {
-            "authentication_error" | "permission_error" | "invalid_api_key" => LlmError::Unauthorized,
+            "authentication_error"
+            | "permission_error"
+            | "invalid_api_key"
+            | "UNAUTHENTICATED"
+            | "PERMISSION_DENIED" => LlmError::Unauthorized,
             "insufficient_quota" | "billing_error" | "billing_hard_limit_reached" | "billing_not_active" => {
                 LlmError::OutOfCredit
             }
-            "model_not_found" | "not_found_error" => LlmError::NotFound,
-            "rate_limit_error" | "rate_limit_exceeded" => LlmError::RateLimited { retry_after_s },
-            "overloaded_error" => LlmError::Overloaded,
-            "content_filter" | "content_policy_violation" => LlmError::Refused,
+            "model_not_found" | "not_found_error" | "NOT_FOUND" => LlmError::NotFound,
+            "rate_limit_error" | "rate_limit_exceeded" | "RESOURCE_EXHAUSTED" => {
+                LlmError::RateLimited { retry_after_s }
+            }
+            "overloaded_error" | "UNAVAILABLE" => LlmError::Overloaded,
+            "content_filter" | "content_policy_violation" | "invalid_prompt" => LlmError::Refused,
             "context_length_exceeded" | "request_too_large" => LlmError::BadRequest,
             _ => return None,
         })
@@ -172,9 +188,23 @@ fn by_status(status: u16, retry_after_s: Option<u32>) -> LlmError {
     }
 }
 
+/// Google's `details`: <https://cloud.google.com/apis/design/errors#error_details>.
+fn details(error: &Value) -> impl Iterator<Item = &Value> {
+    error.get("details").and_then(Value::as_array).into_iter().flatten()
+}
+
+/// Seconds from Google's `RetryInfo`, whose delay is a text such as `34.4s`, rounded up.
+fn retry_info_s(error: &Value) -> Option<u32> {
+    let delay = details(error).find_map(|detail| detail.get("retryDelay"))?.as_str()?;
+    seconds(delay.strip_suffix('s')?)
+}
+
 /// Seconds from `retry-after` (RFC 9110, section 10.2.3), rounded up. Its other form, a date, needs a clock: ignored.
 pub(super) fn retry_after_s(headers: &http::HeaderMap) -> Option<u32> {
-    let text = headers.get(http::header::RETRY_AFTER)?.to_str().ok()?.trim();
+    seconds(headers.get(http::header::RETRY_AFTER)?.to_str().ok()?.trim())
+}
+
+fn seconds(text: &str) -> Option<u32> {
     let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
     let rounds_up = fraction.bytes().any(|digit| digit != b'0');
     whole.parse::<u32>().ok()?.checked_add(u32::from(rounds_up))

@@ -3,17 +3,23 @@
 use super::error::retry_after_s;
 use super::*;
 use http::{HeaderMap, StatusCode};
-use serde_json::Value;
+
+mod requests;
+mod tools;
 
 const OPENAI: Wire = Wire::OpenAiChat { compatible: false };
 const COMPATIBLE: Wire = Wire::OpenAiChat { compatible: true };
+const RESPONSES: Wire = Wire::OpenAiResponses;
 const ANTHROPIC: Wire = Wire::AnthropicMessages;
+const GEMINI: Wire = Wire::Gemini;
+const WIRES: [Wire; 5] = [OPENAI, COMPATIBLE, RESPONSES, ANTHROPIC, GEMINI];
 
 macro_rules! fixture {
     ($path:literal) => {
-        include_bytes!(concat!("../../tests/fixtures/", $path)).as_slice()
+        include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/", $path)).as_slice()
     };
 }
+use fixture;
 
 /// The recorded streams that end well.
 const STREAMS: &[(Wire, &[u8])] = &[
@@ -25,6 +31,10 @@ const STREAMS: &[(Wire, &[u8])] = &[
     (OPENAI, fixture!("openai/no_usage.sse")),
     (OPENAI, fixture!("openai/tool_call.sse")),
     (COMPATIBLE, fixture!("openai/compatible.sse")),
+    // These end like OpenAI's, so they are read as strictly.
+    (OPENAI, fixture!("openai/mistral_tool_call.sse")),
+    (OPENAI, fixture!("openai/mistral_thinking.sse")),
+    (OPENAI, fixture!("openai/groq_tool_call.sse")),
     (ANTHROPIC, fixture!("anthropic/normal.sse")),
     (ANTHROPIC, fixture!("anthropic/unicode.sse")),
     (ANTHROPIC, fixture!("anthropic/refusal.sse")),
@@ -33,6 +43,22 @@ const STREAMS: &[(Wire, &[u8])] = &[
     (ANTHROPIC, fixture!("anthropic/late_usage.sse")),
     (ANTHROPIC, fixture!("anthropic/no_usage.sse")),
     (ANTHROPIC, fixture!("anthropic/tool_use.sse")),
+    (RESPONSES, fixture!("responses/normal.sse")),
+    (RESPONSES, fixture!("responses/unicode.sse")),
+    (RESPONSES, fixture!("responses/refusal.sse")),
+    (RESPONSES, fixture!("responses/content_filter.sse")),
+    (RESPONSES, fixture!("responses/length.sse")),
+    (RESPONSES, fixture!("responses/no_usage.sse")),
+    (RESPONSES, fixture!("responses/tool_call.sse")),
+    (RESPONSES, fixture!("responses/tool_call_cut.sse")),
+    (GEMINI, fixture!("gemini/normal.sse")),
+    (GEMINI, fixture!("gemini/unicode.sse")),
+    (GEMINI, fixture!("gemini/refusal.sse")),
+    (GEMINI, fixture!("gemini/length.sse")),
+    (GEMINI, fixture!("gemini/thinking.sse")),
+    (GEMINI, fixture!("gemini/no_usage.sse")),
+    (GEMINI, fixture!("gemini/total_only.sse")),
+    (GEMINI, fixture!("gemini/tool_call.sse")),
 ];
 
 /// The recorded streams in which the provider reports an error after some text.
@@ -45,6 +71,10 @@ const FAILING_STREAMS: &[(Wire, &[u8], &str, LlmError)] = &[
         LlmError::RateLimited { retry_after_s: None },
     ),
     (ANTHROPIC, fixture!("anthropic/midstream_error.sse"), "Our", LlmError::Overloaded),
+    (RESPONSES, fixture!("responses/midstream_error.sse"), "Our", LlmError::Server { status: 500 }),
+    (RESPONSES, fixture!("responses/midstream_error_flat.sse"), "Our", LlmError::Server { status: 500 }),
+    (RESPONSES, fixture!("responses/failed.sse"), "Our", LlmError::RateLimited { retry_after_s: None }),
+    (GEMINI, fixture!("gemini/midstream_error.sse"), "Our", LlmError::Overloaded),
 ];
 
 fn decode(wire: Wire, chunks: &[&[u8]]) -> (Vec<Event>, Result<(), LlmError>) {
@@ -80,7 +110,7 @@ fn check(wire: Wire, stream: &[u8], text: &str, usage: Option<(u32, u32, u32)>, 
 
 #[test]
 fn openai_streams() {
-    use StopReason::{End, Length, Other, Refusal};
+    use StopReason::{End, Length, Refusal, ToolUse};
     let price = "**Drain cleaning:**\n\nfrom $149.";
     check(OPENAI, fixture!("openai/normal.sse"), price, Some((1187, 9, 1024)), End);
     let unicode = "Grüße 🔧👩\u{200d}🔧 漢字\t\"quoted\" \\ back/slash";
@@ -90,13 +120,17 @@ fn openai_streams() {
     check(OPENAI, fixture!("openai/content_filter.sse"), "First you", Some((25, 3, 0)), Refusal);
     check(OPENAI, fixture!("openai/length.sse"), "It depends on", Some((18, 67, 0)), Length);
     check(OPENAI, fixture!("openai/no_usage.sse"), "Yes.", None, End);
-    check(OPENAI, fixture!("openai/tool_call.sse"), "", Some((50, 12, 0)), Other);
+    check(OPENAI, fixture!("openai/tool_call.sse"), "", Some((50, 12, 0)), ToolUse);
     check(COMPATIBLE, fixture!("openai/compatible.sse"), "Open till six.", Some((21, 14, 0)), End);
+    let look = "Let me look.";
+    check(COMPATIBLE, fixture!("openai/mistral_tool_call.sse"), look, Some((124, 22, 0)), ToolUse);
+    check(COMPATIBLE, fixture!("openai/mistral_thinking.sse"), "Open till six.", Some((40, 33, 0)), End);
+    check(COMPATIBLE, fixture!("openai/groq_tool_call.sse"), "", Some((210, 15, 0)), ToolUse);
 }
 
 #[test]
 fn anthropic_streams() {
-    use StopReason::{End, Length, Other, Refusal};
+    use StopReason::{End, Length, Refusal, ToolUse};
     let price = "Drain cleaning starts at $149.";
     check(ANTHROPIC, fixture!("anthropic/normal.sse"), price, Some((1012, 11, 900)), End);
     let unicode = "Grüße 🔧👩\u{200d}🔧 漢字\n\t\"quoted\" \\ back/slash";
@@ -106,13 +140,50 @@ fn anthropic_streams() {
     check(ANTHROPIC, fixture!("anthropic/thinking.sse"), "Open till six.", Some((40, 33, 0)), End);
     check(ANTHROPIC, fixture!("anthropic/late_usage.sse"), "Yes.", Some((9, 2, 0)), End);
     check(ANTHROPIC, fixture!("anthropic/no_usage.sse"), "Yes.", None, End);
-    check(ANTHROPIC, fixture!("anthropic/tool_use.sse"), "", Some((50, 12, 0)), Other);
+    check(ANTHROPIC, fixture!("anthropic/tool_use.sse"), "", Some((50, 12, 0)), ToolUse);
+}
+
+#[test]
+fn responses_streams() {
+    use StopReason::{End, Length, Refusal, ToolUse};
+    let price = "**Drain cleaning:**\n\nfrom $149.";
+    check(RESPONSES, fixture!("responses/normal.sse"), price, Some((1187, 73, 1024)), End);
+    let unicode = "Grüße 🔧👩\u{200d}🔧 漢字\t\"quoted\" \\ back/slash";
+    check(RESPONSES, fixture!("responses/unicode.sse"), unicode, Some((30, 21, 0)), End);
+    let sorry = "I'm sorry, I can't help with that.";
+    check(RESPONSES, fixture!("responses/refusal.sse"), sorry, Some((40, 10, 0)), Refusal);
+    check(RESPONSES, fixture!("responses/content_filter.sse"), "First you", Some((25, 3, 0)), Refusal);
+    check(RESPONSES, fixture!("responses/length.sse"), "It depends on", Some((18, 67, 0)), Length);
+    check(RESPONSES, fixture!("responses/no_usage.sse"), "Yes.", None, End);
+    check(RESPONSES, fixture!("responses/tool_call.sse"), "", Some((50, 12, 0)), ToolUse);
+    check(RESPONSES, fixture!("responses/tool_call_cut.sse"), "", Some((50, 16, 0)), Length);
+}
+
+#[test]
+fn gemini_streams() {
+    use StopReason::{End, Length, Refusal, ToolUse};
+    let price = "**Drain cleaning:**\n\nfrom $149.";
+    check(GEMINI, fixture!("gemini/normal.sse"), price, Some((1187, 49, 1024)), End);
+    let unicode = "Grüße 🔧👩\u{200d}🔧 漢字\t\"quoted\" \\ back/slash";
+    check(GEMINI, fixture!("gemini/unicode.sse"), unicode, Some((30, 21, 0)), End);
+    check(GEMINI, fixture!("gemini/refusal.sse"), "First you", Some((25, 3, 0)), Refusal);
+    check(GEMINI, fixture!("gemini/blocked.sse"), "", Some((9, 0, 0)), Refusal);
+    check(GEMINI, fixture!("gemini/length.sse"), "It depends on", Some((18, 67, 0)), Length);
+    check(GEMINI, fixture!("gemini/thinking.sse"), "Open till six.", Some((40, 33, 0)), End);
+    check(GEMINI, fixture!("gemini/no_usage.sse"), "Yes.", None, End);
+    check(GEMINI, fixture!("gemini/total_only.sse"), "Yes.", Some((9, 3, 0)), End);
+    check(GEMINI, fixture!("gemini/tool_call.sse"), "Let me look.", Some((50, 46, 0)), ToolUse);
 }
 
 #[test]
 fn the_input_is_known_before_the_answer_is() {
     let (events, _) = decode(ANTHROPIC, &[fixture!("anthropic/normal.sse")]);
-    let first = Usage { input_tokens: 1012, output_tokens: 1, cached_input_tokens: 900 };
+    let first = Usage {
+        input_tokens: 1012,
+        output_tokens: 1,
+        cached_input_tokens: 900,
+        cache_write_input_tokens: 100,
+    };
     assert_eq!(events.first(), Some(&Event::Usage(first)));
 }
 
@@ -141,7 +212,7 @@ fn cuts_between_chunks_change_nothing() {
 #[test]
 fn a_stream_without_its_end_is_cut() {
     for (wire, stream) in STREAMS {
-        let line_end: &[u8] = if *wire == COMPATIBLE { b"\r\n\r\n" } else { b"\n\n" };
+        let line_end: &[u8] = if stream.contains(&b'\r') { b"\r\n\r\n" } else { b"\n\n" };
         let ends: Vec<usize> = (0..stream.len()).filter(|at| stream[*at..].starts_with(line_end)).collect();
         let (last, before) = ends.split_last().unwrap();
         assert!(ends.len() > 3, "no events found to cut between");
@@ -156,7 +227,7 @@ fn a_stream_without_its_end_is_cut() {
 
 #[test]
 fn what_follows_the_end_is_not_read() {
-    for (wire, stream) in STREAMS.iter().filter(|(wire, _)| *wire != COMPATIBLE) {
+    for (wire, stream) in STREAMS.iter().filter(|(wire, _)| ![COMPATIBLE, GEMINI].contains(wire)) {
         let longer = [*stream, b"data: not json\n\n"].concat();
         assert_eq!(decode(*wire, &[&longer]), decode(*wire, &[stream]));
     }
@@ -174,7 +245,7 @@ fn what_is_not_the_format_is_garbage() {
         "data: {\"choices\":7,\"type\":7}\n\n",
         "data: \u{fffd}\n\n",
     ];
-    for wire in [OPENAI, COMPATIBLE, ANTHROPIC] {
+    for wire in WIRES {
         for body in bodies {
             assert_eq!(decode(wire, &[body.as_bytes()]), (vec![], Err(LlmError::Garbage)), "{wire:?} {body}");
         }
@@ -223,9 +294,23 @@ fn error_answers() {
     check(ANTHROPIC, 429, fixture!("anthropic/error_429.json"), limited);
     check(ANTHROPIC, 500, fixture!("anthropic/error_500.json"), Server { status: 500 });
     check(ANTHROPIC, 529, fixture!("anthropic/error_529.json"), Overloaded);
+    check(RESPONSES, 429, fixture!("openai/error_429_quota.json"), OutOfCredit);
+    check(GEMINI, 400, fixture!("gemini/error_400.json"), BadRequest);
+    check(GEMINI, 400, fixture!("gemini/error_400_key.json"), Unauthorized);
+    check(GEMINI, 400, fixture!("gemini/error_400_billing.json"), OutOfCredit);
+    check(GEMINI, 403, fixture!("gemini/error_403.json"), Unauthorized);
+    check(GEMINI, 404, fixture!("gemini/error_404.json"), NotFound);
+    check(GEMINI, 429, fixture!("gemini/error_429.json"), limited);
+    check(GEMINI, 429, fixture!("gemini/error_429_credit.json"), OutOfCredit);
+    check(GEMINI, 500, fixture!("gemini/error_500.json"), Server { status: 500 });
+    check(GEMINI, 503, fixture!("gemini/error_503.json"), Overloaded);
+    // Without `alt=sse`, and before a stream begins, Google sends a list.
+    let list = [b"[", fixture!("gemini/error_403.json"), b"]"].concat();
+    check(GEMINI, 403, &list, Unauthorized);
+    check(GEMINI, 400, &list, Unauthorized);
 
     // Without a body that can be read, the status decides.
-    for wire in [OPENAI, COMPATIBLE, ANTHROPIC] {
+    for wire in WIRES {
         for body in [&b""[..], b"<html>", b"{}", b"[1]", b"{\"error\":\"no\"}", b"{\"error\":{\"code\":7}}"] {
             check(wire, 302, body, Address);
             check(wire, 400, body, BadRequest);
@@ -247,6 +332,16 @@ fn error_answers() {
 }
 
 #[test]
+fn a_delay_may_stand_in_the_body() {
+    let ask = |headers: &HeaderMap| {
+        GEMINI.error(StatusCode::TOO_MANY_REQUESTS, headers, fixture!("gemini/error_429.json"))
+    };
+    assert_eq!(ask(&HeaderMap::new()), LlmError::RateLimited { retry_after_s: Some(35) });
+    let headers = HeaderMap::from_iter([(http::header::RETRY_AFTER, HeaderValue::from_static("7"))]);
+    assert_eq!(ask(&headers), LlmError::RateLimited { retry_after_s: Some(7) });
+}
+
+#[test]
 fn retry_after_is_in_seconds_rounded_up() {
     #[track_caller]
     fn check(text: &'static str, expected: Option<u32>) {
@@ -261,89 +356,4 @@ fn retry_after_is_in_seconds_rounded_up() {
     check("4294967296", None);
     check("Sun, 22 Nov 2026 08:00:00 GMT", None);
     assert_eq!(retry_after_s(&HeaderMap::new()), None);
-}
-
-fn prompt() -> Prompt {
-    let (user, assistant) = (|text: &str| Turn::User(text.into()), |text: &str| Turn::answer(text.into()));
-    Prompt {
-        system: "Be \"brief\".".into(),
-        turns: vec![assistant("Hello!"), user("Prices?"), assistant(""), user("For drains 🔧\n")],
-        tools: Vec::new(),
-        max_output_tokens: 300,
-    }
-}
-
-#[track_caller]
-fn request(wire: Wire, base_url: &str, prompt: &Prompt) -> (http::request::Parts, Value) {
-    let (parts, body) = wire.request(base_url, "sk-secret", "model-1", prompt).unwrap().into_parts();
-    assert_eq!(parts.method, http::Method::POST);
-    assert_eq!(parts.headers["content-type"], "application/json");
-    assert!(!format!("{parts:?}").contains("sk-secret"), "the secret is in Debug");
-    let body = serde_json::from_slice(&body).unwrap();
-    (parts, body)
-}
-
-#[test]
-fn openai_requests() {
-    let (parts, body) = request(OPENAI, "https://api.openai.com/v1", &prompt());
-    assert_eq!(parts.uri, "https://api.openai.com/v1/chat/completions");
-    assert_eq!(parts.headers["authorization"], "Bearer sk-secret");
-    let messages = serde_json::json!([
-        {"role": "system", "content": "Be \"brief\"."},
-        {"role": "assistant", "content": "Hello!"},
-        {"role": "user", "content": "Prices?"},
-        {"role": "assistant", "content": ""},
-        {"role": "user", "content": "For drains 🔧\n"},
-    ]);
-    let expected = serde_json::json!({
-        "model": "model-1", "messages": messages, "max_completion_tokens": 300,
-        "stream": true, "stream_options": {"include_usage": true},
-    });
-    assert_eq!(body, expected);
-
-    let (parts, body) = request(COMPATIBLE, "http://127.0.0.1:8080/openai/v1/", &prompt());
-    assert_eq!(parts.uri, "http://127.0.0.1:8080/openai/v1/chat/completions");
-    assert_eq!((&body["max_tokens"], &body["max_completion_tokens"]), (&300.into(), &Value::Null));
-
-    let (_, body) =
-        request(OPENAI, "https://api.openai.com/v1", &Prompt { system: String::new(), ..prompt() });
-    assert_eq!(body["messages"][0]["role"], "assistant");
-}
-
-#[test]
-fn anthropic_requests() {
-    let (parts, body) = request(ANTHROPIC, "https://api.anthropic.com/v1", &prompt());
-    assert_eq!(parts.uri, "https://api.anthropic.com/v1/messages");
-    assert_eq!(parts.headers["x-api-key"], "sk-secret");
-    assert_eq!(parts.headers["anthropic-version"], "2023-06-01");
-    let expected = serde_json::json!({
-        "model": "model-1", "system": "Be \"brief\".", "max_tokens": 300, "stream": true,
-        "messages": [{"role": "user", "content": "Prices?"}, {"role": "user", "content": "For drains 🔧\n"}],
-    });
-    assert_eq!(body, expected);
-    let (_, body) = request(ANTHROPIC, "https://a.example", &Prompt { system: " ".into(), ..prompt() });
-    assert_eq!(body.get("system"), None);
-}
-
-#[test]
-fn addresses_and_secrets_that_cannot_be_sent() {
-    for wire in [OPENAI, COMPATIBLE, ANTHROPIC] {
-        for url in
-            ["", "api.openai.com/v1", "/v1", "ftp://a.example", "https://", "https://a b", "https://a/?b="]
-        {
-            let error = wire.request(url, "sk", "m", &prompt()).unwrap_err();
-            assert_eq!(error, LlmError::Address, "{url}");
-        }
-        let error = wire.request("https://a.example", "sk\r\nx-evil: 1", "m", &prompt()).unwrap_err();
-        assert_eq!(error, LlmError::Unauthorized);
-    }
-}
-
-#[test]
-fn reservations_are_upper_bounds() {
-    assert_eq!(upper_bound_tokens("Hello 🔧"), 10);
-    let texts =
-        prompt().system.len() + prompt().turns.iter().flat_map(Turn::texts).map(str::len).sum::<usize>();
-    let overhead = PROMPT_OVERHEAD_TOKENS + 5 * TURN_OVERHEAD_TOKENS;
-    assert_eq!(prompt().upper_bound_input_tokens(), u32::try_from(texts).unwrap() + overhead);
 }

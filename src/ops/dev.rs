@@ -137,7 +137,8 @@ async fn serve(args: &Args, port: u16, data: &Path, processes: &mut Processes) -
         ("JWT_KEYS".to_owned(), secrets.jwt_keys.clone()),
         ("MASTER_KEYS".to_owned(), secrets.master_keys.clone()),
     ];
-    settings.extend(["OPENAI_URL", "ANTHROPIC_URL", "COMPATIBLE_HOSTS"].into_iter().filter_map(from_env));
+    let providers = ["OPENAI_URL", "ANTHROPIC_URL", "GEMINI_URL", "COMPATIBLE_HOSTS"];
+    settings.extend(providers.into_iter().filter_map(from_env));
     for (name, value) in &args.set {
         settings.retain(|(other, _)| other != name);
         settings.push((name.clone(), value.clone()));
@@ -151,7 +152,9 @@ async fn serve(args: &Args, port: u16, data: &Path, processes: &mut Processes) -
     if !args.no_demo {
         demo.create("acme-plumbing", "plumbing").await?;
         demo.create("bright-dental", "dental-practice").await?;
-        for (kind, name) in [("openai", "OPENAI_API_KEY"), ("anthropic", "ANTHROPIC_API_KEY")] {
+        for (kind, name) in
+            [("openai", "OPENAI_API_KEY"), ("anthropic", "ANTHROPIC_API_KEY"), ("gemini", "GEMINI_API_KEY")]
+        {
             if let Some((_, key)) = from_env(name) {
                 demo.connect("acme-plumbing", kind, &key).await?;
             }

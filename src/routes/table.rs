@@ -107,6 +107,9 @@ pub static ROUTES: &[Route] = &[
     member(Role::Admin, "POST", "/v1/providers", "Add a provider with its key", |m, call| {
         Box::pin(providers::add(m, call))
     }),
+    member(Role::Admin, "GET", "/v1/providers/presets", "Compatible providers by name", |m, _| {
+        Box::pin(providers::presets::list(m))
+    }),
     member(Role::Admin, "GET", "/v1/providers/{id}", "A provider", |m, call| {
         Box::pin(providers::show(m, call))
     }),
@@ -115,6 +118,9 @@ pub static ROUTES: &[Route] = &[
     }),
     member(Role::Admin, "DELETE", "/v1/providers/{id}", "Remove a provider and its key", |m, call| {
         Box::pin(providers::remove(m, call))
+    }),
+    member(Role::Admin, "POST", "/v1/providers/{id}/test", "Try a provider's key", |m, call| {
+        Box::pin(providers::check::run(m, call))
     }),
     member(Role::Member, "GET", "/v1/budget", "Budget and what is spent today", |m, _| {
         Box::pin(budget::show(m))

@@ -3,8 +3,8 @@
 //! It never opens a key: it carries it sealed.
 
 use crate::ids::{CompanyId, ProviderId};
-use crate::llm::Usage;
-use crate::providers::Kind;
+use crate::llm::{CACHE_WRITE_PERCENT, Usage};
+use crate::providers::{Api, Kind};
 use crate::tenant::TenantSql;
 use crate::tenant::vault::SealedKey;
 
@@ -48,6 +48,7 @@ pub struct Model {
     pub(super) company_id: CompanyId,
     pub(super) provider_id: ProviderId,
     pub(super) kind: Kind,
+    pub(super) api: Api,
     pub(super) base_url: Option<String>,
     /// `None` for the operator's own.
     pub(super) sealed_key: Option<SealedKey>,
@@ -56,6 +57,8 @@ pub struct Model {
     pub(super) tier: Tier,
     pub(super) input_microusd_per_mtok: u64,
     pub(super) output_microusd_per_mtok: u64,
+    /// `None`: as other input.
+    pub(super) cached_input_microusd_per_mtok: Option<u64>,
     pub(super) context_tokens: u32,
     /// The operator's, not the company's.
     pub(super) platform: bool,
@@ -76,8 +79,16 @@ impl Model {
 
     /// In millionths of a micro-dollar, so that nothing is rounded in between.
     fn pico(&self, usage: Usage) -> u64 {
-        let input = u64::from(usage.input_tokens).saturating_mul(self.input_microusd_per_mtok);
-        let output = u64::from(usage.output_tokens).saturating_mul(self.output_microusd_per_mtok);
+        let price = self.input_microusd_per_mtok;
+        let tokens = |count: u32, price: u64| u64::from(count).saturating_mul(price);
+        let cached = usage.cached_input_tokens.min(usage.input_tokens);
+        let cached_price = self.cached_input_microusd_per_mtok.map_or(price, |cached| cached.min(price));
+        let input = tokens(usage.input_tokens - cached, price)
+            .saturating_add(tokens(cached, cached_price))
+            .saturating_add(
+                tokens(usage.cache_write_input_tokens, price) * (CACHE_WRITE_PERCENT - 100) / 100,
+            );
+        let output = tokens(usage.output_tokens, self.output_microusd_per_mtok);
         input.saturating_add(output)
     }
 }
@@ -85,14 +96,15 @@ impl Model {
 /// The models of the company's enabled providers, and the operator's own where plan and company allow them (`$2`: the kinds
 /// for which the operator has a key). The sealed key comes with them; only that of a model that is called is opened.
 pub const MODEL_LIST: TenantSql = crate::sql!(
-    "select p.company_id, p.provider_id, p.kind, p.base_url, p.sealed_key, p.position, m.model, m.tier,
-            m.input_microusd_per_mtok, m.output_microusd_per_mtok, m.context_tokens, false as platform
+    "select p.company_id, p.provider_id, p.kind, p.api, p.base_url, p.sealed_key, p.position, m.model, m.tier,
+            m.input_microusd_per_mtok, m.output_microusd_per_mtok, m.cached_input_microusd_per_mtok, m.context_tokens,
+            false as platform
      from providers p
      join provider_models m on m.company_id = p.company_id and m.provider_id = p.provider_id
      where p.company_id = $1 and p.enabled
      union all
-     select b.company_id, '00000000-0000-0000-0000-000000000000'::uuid, k.kind, null, null, 0, k.model, k.tier,
-            k.input_microusd_per_mtok, k.output_microusd_per_mtok, k.context_tokens, true
+     select b.company_id, '00000000-0000-0000-0000-000000000000'::uuid, k.kind, 'chat', null, null, 0, k.model, k.tier,
+            k.input_microusd_per_mtok, k.output_microusd_per_mtok, k.cached_input_microusd_per_mtok, k.context_tokens, true
      from budgets b
      join subscriptions s on s.company_id = b.company_id
      join plans n on n.plan = s.plan and n.platform_models

@@ -10,8 +10,9 @@ const TWO: &str = "01890a5d-ac96-774b-bcce-b302099a8102";
 fn model(provider: &str, position: i32, name: &str, tier: &str, price: u64) -> Model {
     serde_json::from_value(json!({
         "company_id": "01890a5d-ac96-774b-bcce-b302099a8001",
-        "provider_id": provider, "kind": "openai", "base_url": null, "sealed_key": null, "position": position,
+        "provider_id": provider, "kind": "openai", "api": "chat", "base_url": null, "sealed_key": null, "position": position,
         "model": name, "tier": tier, "input_microusd_per_mtok": price, "output_microusd_per_mtok": 4 * price,
+        "cached_input_microusd_per_mtok": null,
         "context_tokens": 100_000, "platform": false,
     }))
     .unwrap()
@@ -60,7 +61,7 @@ fn decisions() {
     check(hard, PLENTY, &well, "one-balanced", Reason::Tier);
     let strict = Wanted { effort: Effort::Easy, tight: true, cheaper: false, ..WANTED };
     check(strict, PLENTY, &well, "one-balanced", Reason::Tier);
-    // 2,000 tokens at a dollar a million are 2,000 micro-dollars; at a tenth of that the fast one fits.
+    // 2,000 tokens at $1.25 a million are 2,500 micro-dollars; at a tenth of that the fast one fits.
     check(WANTED, Left { microusd: 500, ..PLENTY }, &well, "one-fast", Reason::NearestTier);
     check(WANTED, PLENTY, &health("open"), "two-balanced", Reason::Tier);
     check(WANTED, PLENTY, &health("probe"), "one-balanced", Reason::Probe);
@@ -83,10 +84,11 @@ fn an_answer_is_cut_to_what_is_left_and_one_too_short_is_none() {
             .map(Choice::max_output_tokens)
     };
     assert_eq!(longest(1_000_000), Some(700));
-    assert_eq!(longest(2_000 + 4 * 200), Some(200));
-    assert_eq!(longest(2_000 + 4 * 64), Some(64));
-    assert_eq!(longest(2_000 + 4 * 64 - 1), None);
-    assert_eq!(longest(1_999), None);
+    // The prompt may go into the provider's cache, which costs a quarter more.
+    assert_eq!(longest(2_500 + 4 * 200), Some(200));
+    assert_eq!(longest(2_500 + 4 * 64), Some(64));
+    assert_eq!(longest(2_500 + 4 * 64 - 1), None);
+    assert_eq!(longest(2_499), None);
     let few = Left { tokens: 2_100, ..PLENTY };
     assert_eq!(rank(&only, &WANTED, few, &Health::default())[0].max_output_tokens(), 100);
 }
@@ -99,6 +101,23 @@ fn the_operator_s_models_come_after_all_of_the_company_s() {
     all.insert(0, platform);
     let ranked = rank(&all, &WANTED, PLENTY, &Health::default());
     assert_eq!(ranked.last().map(|c| (c.model(), c.reason())), Some(("platform", Reason::Platform)));
+}
+
+#[test]
+fn costs() {
+    let mut model = model(ONE, 0, "m", "balanced", 1_000_000);
+    let usage = |cached, written| Usage {
+        input_tokens: 1_000,
+        output_tokens: 10,
+        cached_input_tokens: cached,
+        cache_write_input_tokens: written,
+    };
+    assert_eq!(model.cost_microusd(usage(0, 0)), 1_040);
+    assert_eq!(model.cost_microusd(usage(800, 0)), 1_040);
+    model.cached_input_microusd_per_mtok = Some(100_000);
+    assert_eq!(model.cost_microusd(usage(800, 0)), 200 + 80 + 40);
+    assert_eq!(model.cost_microusd(usage(0, 800)), 1_000 + 200 + 40);
+    assert_eq!(model.cost_microusd(Usage::dearest(1_000, 10)), 1_290);
 }
 
 #[test]
@@ -115,8 +134,8 @@ fn efforts() {
 #[test]
 fn bounds() {
     let bounds = Bounds::of(&models(), 30_000, 700);
-    // The dearest model: 30,000 × $5 and 700 × $20 a million. The cheapest: 1,000 × $0.05 and 64 × $0.20.
-    assert_eq!(bounds.to_string(), "164000:63:30700:1064");
+    // The dearest model: 30,000 × $6.25 and 700 × $20 a million. The cheapest: 1,000 × $0.0625 and 64 × $0.20.
+    assert_eq!(bounds.to_string(), "201500:76:30700:1064");
     assert_eq!(Bounds::of(&[], 30_000, 700).to_string(), "0:0:30700:1064");
 }
 

@@ -92,6 +92,37 @@ const REFUSED: &[&str] = &[
     "http://LISTED/v1/./x",
     "http://LISTED/v1;x",
     "http://LISTED/%2e%2e/admin",
+    // A preset's fixed address, and something more, or something else in its place.
+    "http://api.groq.com/openai/v1",
+    "https://api.groq.com/openai",
+    "https://api.groq.com/openai/v1/../../admin",
+    "https://api.groq.com/openai/v1/files",
+    "https://api.groq.com.evil.example/openai/v1",
+    "https://api.groq.com:8443/openai/v1",
+    "https://api.groq.com@evil.example/openai/v1",
+    "https://evil.example/openai/v1",
+    "https://api.cloudflare.com/client/v4",
+    "https://api.cloudflare.com/client/v4/user/tokens",
+    "https://api.cloudflare.com/client/v4/accounts/{account}/ai/v1",
+    "https://api.cloudflare.com/client/v4/accounts/0123456789abcdef0123456789abcdef/ai/v1/run",
+    "https://api.cloudflare.com/client/v4/accounts/0123456789abcdef0123456789abcde/ai/v1",
+    "https://api.cloudflare.com/client/v4/accounts/../../../0123456789abcdef01234567/ai/v1",
+    "https://api.cloudflare.com/client/v4/accounts/0123456789ABCDEF0123456789ABCDEF/ai/v1",
+    // Presets that the operator must list, and has not.
+    "https://acme.openai.azure.com/openai/v1",
+    "https://acme.openai.azure.com.evil.example/openai/v1",
+    "https://evil.example/.openai.azure.com/openai/v1",
+    "http://127.0.0.1:11434/v1",
+    "http://localhost:11434/v1",
+];
+
+/// Fixed addresses that need no listing; what is sent there has our double's key, and is never sent in this test.
+const TAKEN: &[&str] = &[
+    "https://api.groq.com/openai/v1",
+    "https://api.mistral.ai/v1",
+    "https://api.together.xyz/v1",
+    "https://openrouter.ai/api/v1",
+    "https://api.cloudflare.com/client/v4/accounts/0123456789abcdef0123456789abcdef/ai/v1",
 ];
 
 #[tokio::test]
@@ -123,13 +154,55 @@ async fn no_base_url_leads_elsewhere() {
     assert_eq!(status, 201, "{made}");
     company.visitor().await.ask("Do you fix leaks?").await;
     assert_eq!(stand.upstream.requests(&key).len(), 1);
-    tally("5 credentials", "base URLs that lead elsewhere, refused", REFUSED.len(), 60);
+    tally("5 credentials", "base URLs that lead elsewhere, refused", REFUSED.len(), 80);
+    for url in TAKEN {
+        let (status, made) = add((*url).to_owned()).await;
+        assert_eq!((status, made["base_url"].as_str()), (201, Some(*url)), "{made}");
+    }
+}
+
+/// A base URL is stored with its key and never changes, so that no key goes anywhere else than where it was given for.
+#[tokio::test]
+async fn no_key_moves_to_another_address() {
+    let stand = Stand::get();
+    let company = Company::new(stand, "plumbing").await;
+    let key = format!("test-ok-{}", uuid::Uuid::new_v4().simple());
+    let id = company.provider("openai", &key).await;
+    let path = format!("/v1/providers/{id}");
+    for change in [
+        json!({ "base_url": stand.upstream.url() }),
+        json!({ "kind": "compatible" }),
+        json!({ "api": "responses" }),
+        json!({ "sealed_key": "x" }),
+    ] {
+        let (status, problem) = company.call(&company.owner, Method::PATCH, &path, Some(change)).await;
+        assert_eq!(status, 400, "{problem}");
+    }
+    // Nor can the worker's own role move it in the database.
+    let granted = "select column_name::text from information_schema.column_privileges
+                   where table_name = 'providers' and grantee = 'bulkhead_runtime' and privilege_type = 'UPDATE'
+                     and column_name in ('base_url', 'kind', 'api', 'provider_id', 'company_id') and $1::text is not null";
+    assert!(company.rows(granted).await.is_empty());
+}
+
+/// What a test of a key asks is no way to reach what only the worker can reach either.
+#[tokio::test]
+async fn a_test_of_a_key_follows_no_redirect() {
+    let stand = Stand::get();
+    let company = Company::new(stand, "plumbing").await;
+    for kind in ["openai", "anthropic", "gemini"] {
+        let key = format!("test-307-{}", uuid::Uuid::new_v4().simple());
+        let path = format!("/v1/providers/{}/test", company.provider(kind, &key).await);
+        let outcome = company.owner(Method::POST, &path, None, 200).await;
+        assert!(outcome["problem"].as_str().unwrap().contains("address"), "{outcome}");
+        assert_eq!(stand.upstream.requests(&key).len(), 1, "{kind}: the redirect was followed");
+    }
 }
 
 #[tokio::test]
 async fn no_redirect_is_followed() {
     let stand = Stand::get();
-    for (kind, model) in [("openai", "gpt"), ("anthropic", "claude")] {
+    for (kind, model) in [("openai", "gpt"), ("anthropic", "claude"), ("gemini", "gemini")] {
         for status in [301, 302, 303, 307, 308] {
             let company = Company::new(stand, "plumbing").await;
             let key = format!("test-{status}-{model}-{}", uuid::Uuid::new_v4().simple());
@@ -140,5 +213,5 @@ async fn no_redirect_is_followed() {
             assert_eq!(stand.upstream.requests(&key).len(), 1, "{kind}, {status}: the redirect was followed");
         }
     }
-    tally("5 credentials", "redirects of a provider, none followed", 10, 10);
+    tally("5 credentials", "redirects of a provider, none followed", 15, 15);
 }

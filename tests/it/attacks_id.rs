@@ -212,7 +212,7 @@ impl Ground {
             "/v1/conversations/{id}/messages" => return self.conversation.clone(),
             "/v1/agents/{id}" => "agent_id",
             "/v1/knowledge/{id}" => "entry_id",
-            "/v1/providers/{id}" => "provider_id",
+            "/v1/providers/{id}" | "/v1/providers/{id}/test" => "provider_id",
             path if path.contains("{id}") => {
                 panic!("{path} has an id in it and no row in this test: add one")
             }
@@ -263,7 +263,8 @@ fn reads(route: &Route) -> bool {
 /// A body that the route accepts, as far as nothing is left behind by it.
 pub(super) fn body(route: &Route) -> Option<Value> {
     let body = match (route.method, route.path) {
-        ("GET" | "DELETE", _) | ("POST", "/v1/visitor" | "/v1/logout" | "/v1/notices/{id}/seen") => {
+        ("GET" | "DELETE", _)
+        | ("POST", "/v1/visitor" | "/v1/logout" | "/v1/notices/{id}/seen" | "/v1/providers/{id}/test") => {
             return None;
         }
         ("POST", "/v1/signup") => return None,

@@ -34,6 +34,7 @@ const FIXED: &[&str] = &[
     "messages.source",
     "notices.kind",
     "provider_models.tier",
+    "providers.api",
     "providers.base_url",
     "providers.kind",
     "providers.last_four",

@@ -27,7 +27,7 @@ async fn id_of(company: &Company, path: &str) -> String {
     let (table, column) = match path {
         "/v1/agents/{id}" => ("agents", "agent_id"),
         "/v1/knowledge/{id}" => ("knowledge_entries", "entry_id"),
-        "/v1/providers/{id}" => ("providers", "provider_id"),
+        "/v1/providers/{id}" | "/v1/providers/{id}/test" => ("providers", "provider_id"),
         "/v1/conversations/{id}/messages" => ("conversations", "conversation_id"),
         "/v1/notices/{id}/seen" => {
             notice(company).await;

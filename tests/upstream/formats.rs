@@ -1,32 +1,55 @@
-//! The two wire formats as the double writes them.
+//! The wire formats as the double receives them: paths, keys, what is not accepted, errors, lists of models.
 //!
 //! It never uses the core's codecs: a mistake in them must not be answered by the same mistake.
 
+use super::asked::{Asked, Turn};
 use axum::body::Body;
 use axum::response::Response;
 use http::{HeaderMap, StatusCode};
 use serde_json::{Value, json};
 
 /// Which provider the double plays.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Format {
     OpenAi,
+    Responses,
     Anthropic,
+    Gemini,
 }
 
-/// How an answer ends.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Stop {
-    End,
-    Length,
-    Refusal,
-}
+/// The models that the double lists, beside those that the schema knows.
+const MODELS: &[&str] = &[
+    "m",
+    "model-1",
+    "gpt-5-nano",
+    "gpt-5-mini",
+    "gpt-5",
+    "claude-haiku-4-5-20251001",
+    "claude-sonnet-4-5-20250929",
+    "claude-opus-4-5-20251101",
+    "gemini-3.5-flash-lite",
+    "gemini-3.8-flash",
+    "gemini-3.1-pro-preview",
+];
 
 impl Format {
     pub(super) const fn path(self) -> &'static str {
         match self {
             Self::OpenAi => "/v1/chat/completions",
+            Self::Responses => "/v1/responses",
             Self::Anthropic => "/v1/messages",
+            Self::Gemini => "/v1/models/{model}:streamGenerateContent",
+        }
+    }
+
+    /// Who is asked for its models: all have the same path, and each its own header.
+    pub(super) fn of(headers: &HeaderMap) -> Self {
+        if headers.contains_key("x-goog-api-key") {
+            Self::Gemini
+        } else if headers.contains_key("x-api-key") {
+            Self::Anthropic
+        } else {
+            Self::OpenAi
         }
     }
 
@@ -34,49 +57,86 @@ impl Format {
     pub(super) fn key(self, headers: &HeaderMap) -> String {
         let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
         let key = match self {
-            Self::OpenAi => text("authorization").and_then(|value| value.strip_prefix("Bearer ")),
+            Self::OpenAi | Self::Responses => {
+                text("authorization").and_then(|value| value.strip_prefix("Bearer "))
+            }
             Self::Anthropic => text("x-api-key"),
+            Self::Gemini => text("x-goog-api-key"),
         };
         key.unwrap_or_default().to_owned()
     }
 
     /// What the real provider would not accept in this request.
-    pub(super) fn complaint(self, headers: &HeaderMap, body: &Value) -> Option<(u16, &'static str)> {
+    pub(super) fn complaint(
+        self,
+        headers: &HeaderMap,
+        body: &Value,
+        model: &str,
+        asked: &Asked,
+    ) -> Option<(u16, &'static str)> {
         let is_json = headers.get("content-type").is_some_and(|kind| kind == "application/json");
-        let messages = body["messages"].as_array().map(Vec::as_slice).unwrap_or_default();
-        let speaks = |message: &Value, roles: &[&str]| {
-            message["role"].as_str().is_some_and(|role| roles.contains(&role))
-                && message["content"].is_string()
-        };
-        let positive = |name: &str| body[name].as_u64().is_some_and(|number| number > 0);
+        let positive = |value: &Value| value.as_u64().is_some_and(|number| number > 0);
+        let begins = matches!(asked.turns.first(), Some(Turn::User(_)));
         let common = [
             (self.key(headers).is_empty(), 401, "there is no API key"),
             (!is_json || !body.is_object(), 400, "the body is not JSON"),
-            (body["model"].as_str().is_none_or(str::is_empty), 400, "model: required"),
-            (body["stream"] != true, 400, "stream: this double only streams"),
-            (messages.is_empty(), 400, "messages: at least one is required"),
+            (model.is_empty(), 400, "model: required"),
+            (self != Self::Gemini && body["stream"] != true, 400, "stream: this double only streams"),
+            (asked.turns.is_empty(), 400, "messages: at least one is required"),
         ];
-        let own = match self {
-            Self::OpenAi => [
-                (
-                    !messages.iter().all(|m| speaks(m, &["system", "user", "assistant"])),
-                    "messages: not valid",
-                ),
-                (positive("max_tokens") && positive("max_completion_tokens"), "max_tokens: given twice"),
-                (!positive("max_tokens") && !positive("max_completion_tokens"), "max_tokens: not bounded"),
+        let own: &[(bool, &'static str)] = &match self {
+            Self::OpenAi => {
+                let (old, new) = (&body["max_tokens"], &body["max_completion_tokens"]);
+                vec![
+                    (positive(old) && positive(new), "max_tokens: given twice"),
+                    (!positive(old) && !positive(new), "max_tokens: not bounded"),
+                ]
+            }
+            Self::Responses => vec![
+                (body["max_output_tokens"].as_u64().is_none_or(|n| n < 16), "max_output_tokens: at least 16"),
+                (body["store"] != false, "store: a conversation would stay with the provider"),
             ],
-            Self::Anthropic => [
+            Self::Anthropic => vec![
                 (headers.get("anthropic-version").is_none(), "anthropic-version: header is required"),
-                (!positive("max_tokens"), "max_tokens: Field required"),
+                (!positive(&body["max_tokens"]), "max_tokens: Field required"),
+                (!begins, "messages: must begin with a user's"),
+            ],
+            Self::Gemini => vec![
+                (!positive(&body["generationConfig"]["maxOutputTokens"]), "maxOutputTokens: not bounded"),
+                (!begins, "contents: must begin with a user's"),
+                (!alternate(&body["contents"]), "contents: roles must alternate"),
                 (
-                    !messages.iter().all(|m| speaks(m, &["user", "assistant"]) && m["content"] != "")
-                        || messages.first().is_some_and(|first| first["role"] != "user"),
-                    "messages: not valid",
+                    unknown_keyword(&body["tools"]),
+                    "Unknown name \"additionalProperties\": Cannot find field.",
                 ),
+                (unsigned(model, &body["contents"]), "Function call is missing a thought_signature"),
             ],
         };
-        let own = own.map(|(wrong, message)| (wrong, 400, message));
-        common.into_iter().chain(own).find(|(wrong, ..)| *wrong).map(|(_, status, message)| (status, message))
+        let own = own.iter().map(|(wrong, message)| (*wrong, 400, *message));
+        let found = common.into_iter().chain(own).find(|(wrong, ..)| *wrong);
+        let found = found.map(|(_, status, message)| (status, message));
+        found.or_else(|| asked.complaint().map(|message| (400, message)))
+    }
+
+    /// The list of models.
+    pub(super) fn models(self) -> Response {
+        let body = match self {
+            Self::OpenAi | Self::Responses => {
+                let models =
+                    MODELS.iter().map(|id| json!({"id": id, "object": "model", "owned_by": "double"}));
+                json!({"object": "list", "data": models.collect::<Vec<_>>()})
+            }
+            Self::Anthropic => {
+                let models = MODELS.iter().map(|id| json!({"type": "model", "id": id, "display_name": id}));
+                json!({"data": models.collect::<Vec<_>>(), "has_more": false})
+            }
+            Self::Gemini => {
+                let models =
+                    MODELS.iter().map(|id| json!({"name": format!("models/{id}"), "displayName": id}));
+                json!({"models": models.collect::<Vec<_>>()})
+            }
+        };
+        head(200, "application/json", body.to_string().into())
     }
 
     pub(super) fn error(self, status: u16, message: &str) -> Response {
@@ -87,8 +147,15 @@ impl Format {
             (Self::Anthropic, 429) => "rate_limit_error",
             (Self::Anthropic, 529) => "overloaded_error",
             (Self::Anthropic, 500..) => "api_error",
-            (Self::OpenAi, 429) => "requests",
-            (Self::OpenAi, 500..) => "server_error",
+            (Self::Gemini, 401) => "UNAUTHENTICATED",
+            (Self::Gemini, 403) => "PERMISSION_DENIED",
+            (Self::Gemini, 404) => "NOT_FOUND",
+            (Self::Gemini, 429) => "RESOURCE_EXHAUSTED",
+            (Self::Gemini, 503) => "UNAVAILABLE",
+            (Self::Gemini, 500..) => "INTERNAL",
+            (Self::Gemini, _) => "INVALID_ARGUMENT",
+            (Self::OpenAi | Self::Responses, 429) => "requests",
+            (Self::OpenAi | Self::Responses, 500..) => "server_error",
             _ => "invalid_request_error",
         };
         let code = match status {
@@ -97,7 +164,12 @@ impl Format {
             429 => json!("rate_limit_exceeded"),
             _ => Value::Null,
         };
-        let mut response = head(status, "application/json", self.error_body(kind, message, &code).into());
+        let body = match self {
+            // Google's status is not the one that the double is told to answer with where that is no status of Google's.
+            Self::Gemini if status == 529 => "{}".to_owned(),
+            _ => self.error_body(status, kind, message, &code),
+        };
+        let mut response = head(status, "application/json", body.into());
         if status == 429 {
             response.headers_mut().insert("retry-after", http::HeaderValue::from_static("20"));
         }
@@ -106,18 +178,22 @@ impl Format {
 
     pub(super) fn out_of_credit(self) -> Response {
         let (status, kind, message) = match self {
-            Self::OpenAi => (429, "insufficient_quota", "You exceeded your current quota."),
+            Self::OpenAi | Self::Responses => (429, "insufficient_quota", "You exceeded your current quota."),
             Self::Anthropic => {
                 (400, "invalid_request_error", "Your credit balance is too low to access the API.")
             }
+            Self::Gemini => (429, "RESOURCE_EXHAUSTED", "Your prepayment credits are depleted."),
         };
-        head(status, "application/json", self.error_body(kind, message, &json!(kind)).into())
+        head(status, "application/json", self.error_body(status, kind, message, &json!(kind)).into())
     }
 
-    fn error_body(self, kind: &str, message: &str, code: &Value) -> String {
+    fn error_body(self, status: u16, kind: &str, message: &str, code: &Value) -> String {
         match self {
-            Self::OpenAi => json!({"error": {"message": message, "type": kind, "param": null, "code": code}}),
+            Self::OpenAi | Self::Responses => {
+                json!({"error": {"message": message, "type": kind, "param": null, "code": code}})
+            }
             Self::Anthropic => json!({"type": "error", "error": {"type": kind, "message": message}}),
+            Self::Gemini => json!({"error": {"code": status, "message": message, "status": kind}}),
         }
         .to_string()
     }
@@ -130,130 +206,24 @@ pub(super) fn head(status: u16, content_type: &'static str, body: Body) -> Respo
     response
 }
 
-/// One answer's stream, event by event.
-pub(super) struct Talk {
-    pub(super) format: Format,
-    pub(super) input_tokens: usize,
-    pub(super) output_tokens: usize,
-    pub(super) wants_usage: bool,
+fn alternate(contents: &Value) -> bool {
+    let contents = contents.as_array().map(Vec::as_slice).unwrap_or_default();
+    contents.windows(2).all(|pair| pair[0]["role"] != pair[1]["role"])
 }
 
-impl Talk {
-    /// What comes before the first word.
-    pub(super) fn start(&self) -> String {
-        match self.format {
-            Format::OpenAi => self.chunk(&json!({"role": "assistant", "content": "", "refusal": null}), None),
-            Format::Anthropic => {
-                let mut message = json!({
-                    "id": "msg_double", "type": "message", "role": "assistant", "model": "double",
-                    "content": [], "stop_reason": null, "stop_sequence": null,
-                });
-                if self.wants_usage {
-                    message["usage"] = json!({
-                        "input_tokens": self.input_tokens, "cache_creation_input_tokens": 0,
-                        "cache_read_input_tokens": 0, "output_tokens": 1,
-                    });
-                }
-                let block = json!({"type": "text", "text": ""});
-                event(&json!({"type": "message_start", "message": message}))
-                    + &event(&json!({"type": "content_block_start", "index": 0, "content_block": block}))
-                    + &event(&json!({"type": "ping"}))
-            }
-        }
-    }
-
-    pub(super) fn word(&self, word: &str) -> String {
-        match self.format {
-            Format::OpenAi => self.chunk(&json!({"content": word}), None),
-            Format::Anthropic => {
-                let delta = json!({"type": "text_delta", "text": word});
-                event(&json!({"type": "content_block_delta", "index": 0, "delta": delta}))
-            }
-        }
-    }
-
-    /// What comes after the last word, each event by itself.
-    pub(super) fn end(&self, stop: Stop) -> Vec<String> {
-        match self.format {
-            Format::OpenAi => {
-                let refusal = (stop == Stop::Refusal)
-                    .then(|| self.chunk(&json!({"refusal": "I can't help with that."}), None));
-                let reason = if stop == Stop::Length { "length" } else { "stop" };
-                let usage = self.wants_usage.then(|| {
-                    data(&json!({
-                        "id": "chatcmpl-double", "object": "chat.completion.chunk", "model": "double", "choices": [],
-                        "usage": {
-                            "prompt_tokens": self.input_tokens, "completion_tokens": self.output_tokens,
-                            "total_tokens": self.input_tokens + self.output_tokens,
-                            "prompt_tokens_details": {"cached_tokens": 0},
-                        },
-                    }))
-                });
-                let stop = self.chunk(&json!({}), Some(reason));
-                let done = "data: [DONE]\n\n".to_owned();
-                refusal.into_iter().chain([stop]).chain(usage).chain([done]).collect()
-            }
-            Format::Anthropic => {
-                let reason = match stop {
-                    Stop::End => "end_turn",
-                    Stop::Length => "max_tokens",
-                    Stop::Refusal => "refusal",
-                };
-                let mut delta =
-                    json!({"type": "message_delta", "delta": {"stop_reason": reason, "stop_sequence": null}});
-                if self.wants_usage {
-                    delta["usage"] = json!({"output_tokens": self.output_tokens});
-                }
-                let stop = json!({"type": "content_block_stop", "index": 0});
-                vec![event(&stop), event(&delta), event(&json!({"type": "message_stop"}))]
-            }
-        }
-    }
-
-    pub(super) fn midstream_error(&self) -> String {
-        match self.format {
-            Format::OpenAi => data(&json!({"error": {
-                "message": "The server had an error processing your request.",
-                "type": "server_error", "param": null, "code": null,
-            }})),
-            Format::Anthropic => event(
-                &json!({"type": "error", "error": {"type": "overloaded_error", "message": "Overloaded"}}),
-            ),
-        }
-    }
-
-    fn chunk(&self, delta: &Value, finish_reason: Option<&str>) -> String {
-        let choice = json!({"index": 0, "delta": delta, "logprobs": null, "finish_reason": finish_reason});
-        let mut chunk = json!({
-            "id": "chatcmpl-double", "object": "chat.completion.chunk", "model": "double", "choices": [choice],
-        });
-        if self.wants_usage {
-            chunk["usage"] = Value::Null;
-        }
-        data(&chunk)
-    }
+/// Whether a function's schema has a keyword that Gemini does not know, or a list where it takes one value.
+fn unknown_keyword(tools: &Value) -> bool {
+    let text = tools.to_string();
+    text.contains("\"additionalProperties\"") || text.contains("\"$schema\"") || text.contains("\"type\":[")
 }
 
-/// OpenAI's events have no name.
-fn data(data: &Value) -> String {
-    format!("data: {data}\n\n")
-}
-
-/// Anthropic's events are named after their type.
-fn event(data: &Value) -> String {
-    format!("event: {}\ndata: {data}\n\n", data["type"].as_str().unwrap_or_default())
-}
-
-/// The last thing that the user said.
-pub(super) fn question(body: &Value) -> &str {
-    let messages = body["messages"].as_array().map(Vec::as_slice).unwrap_or_default();
-    let last = messages.iter().rev().find(|message| message["role"] == "user");
-    last.and_then(|message| message["content"].as_str()).unwrap_or_default()
-}
-
-/// The texts of a request: what the system says, and every turn.
-pub(super) fn texts(body: &Value) -> impl Iterator<Item = &str> {
-    let turns = body["messages"].as_array().map(Vec::as_slice).unwrap_or_default();
-    let turns = turns.iter().filter_map(|message| message["content"].as_str());
-    body["system"].as_str().into_iter().chain(turns)
+/// Whether the first call of an answer has no signature, where the model wants one.
+fn unsigned(model: &str, contents: &Value) -> bool {
+    let mut contents = contents.as_array().into_iter().flatten();
+    model.starts_with("gemini-3")
+        && contents.any(|content| {
+            let calls = content["parts"].as_array().into_iter().flatten();
+            let mut calls = calls.filter(|part| part["functionCall"].is_object());
+            calls.next().is_some_and(|first| !first["thoughtSignature"].is_string())
+        })
 }
