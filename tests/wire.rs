@@ -23,6 +23,7 @@ pub struct Answer {
 /// # Panics
 /// When the worker neither answers nor closes within half a minute.
 pub async fn send(stand: &Stand, request: &[u8]) -> Answer {
+    crate::stand::note();
     let mut stream = TcpStream::connect(("127.0.0.1", stand.port)).await.unwrap();
     // A server that has refused already may have closed: its answer is still there to be read.
     let _ = stream.write_all(request).await;
