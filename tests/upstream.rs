@@ -6,6 +6,7 @@
 //! |---|---|
 //! | `test-ok-` | answers [`answer`] word by word, with usage |
 //! | `test-slow-<ms>-` | the same, with a pause before each word |
+//! | `test-steps-` | the same, each word when [`Upstream::step`] says so |
 //! | `test-nousage-` | the same, without usage |
 //! | `test-length-` | stops half-way: the limit on the answer |
 //! | `test-refuse-` | declines in the format's own way |
@@ -34,10 +35,10 @@ use bytes::Bytes;
 use formats::{Format, Stop, Talk, head, question, texts};
 use http::HeaderMap;
 use serde_json::Value;
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use tokio::sync::{oneshot, watch};
+use tokio::sync::{Semaphore, oneshot, watch};
 
 /// A running double; dropping it stops it.
 #[derive(Debug)]
@@ -97,7 +98,7 @@ impl Upstream {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         listener.set_nonblocking(true).unwrap();
         let url = format!("http://{}/v1", listener.local_addr().unwrap());
-        let shared = Arc::new(Shared { pace, book: Mutex::default(), changed: watch::Sender::new(()) });
+        let shared = Arc::new(Shared { pace, book: Mutex::default(), steps: Mutex::default(), changed: watch::Sender::new(()) });
         let app = Router::new()
             .route(Format::OpenAi.path(), post(openai))
             .route(Format::Anthropic.path(), post(anthropic))
@@ -146,6 +147,11 @@ impl Upstream {
         self.shared.book.lock().unwrap().cancelled.iter().any(|cancelled| cancelled == key)
     }
 
+    /// Lets answers for this key, which begins with `test-steps-`, go on by so many words together.
+    pub fn step(&self, key: &str, words: usize) {
+        self.shared.steps(key).add_permits(words);
+    }
+
     /// Waits until the double has seen what the caller waits for; without end, so put a time-out around it.
     pub async fn until(&self, seen: impl Fn(&Self) -> bool) {
         let mut changed = self.shared.changed.subscribe();
@@ -168,6 +174,7 @@ impl Drop for Upstream {
 struct Shared {
     pace: Pace,
     book: Mutex<Book>,
+    steps: Mutex<HashMap<String, Arc<Semaphore>>>,
     changed: watch::Sender<()>,
 }
 
@@ -218,8 +225,9 @@ async fn respond(format: Format, shared: Arc<Shared>, headers: HeaderMap, body: 
     let (kind, rest) = behaviour.split_once('-').unwrap_or((behaviour, ""));
     let half = words.len() / 2;
     let mut pace = shared.pace;
+    let steps = (kind == "steps").then(|| shared.steps(&key));
     let (end, spoken) = match kind {
-        "ok" => (sends(talk.end(Stop::End)), words.len()),
+        "ok" | "steps" => (sends(talk.end(Stop::End)), words.len()),
         "slow" => {
             let ms = rest.split('-').next().and_then(|ms| ms.parse().ok()).unwrap_or(50);
             pace = Pace { first_word_ms: ms, word_ms: ms, ..pace };
@@ -265,7 +273,11 @@ async fn respond(format: Format, shared: Arc<Shared>, headers: HeaderMap, body: 
     let start = Step::Send(talk.start());
     let spoken = words.iter().take(spoken).enumerate().flat_map(|(at, word)| {
         let pause_ms = if at == 0 { pace.first_word_ms } else { pace.word_ms };
-        [Step::Pause(Duration::from_millis(pause_ms)), Step::Send(talk.word(word))]
+        let wait = match &steps {
+            Some(steps) => Step::Wait(Arc::clone(steps)),
+            None => Step::Pause(Duration::from_millis(pause_ms)),
+        };
+        [wait, Step::Send(talk.word(word))]
     });
     let steps: VecDeque<Step> = std::iter::once(start).chain(spoken).chain(end).collect();
     head(200, "text/event-stream; charset=utf-8", play(steps, watch))
@@ -275,6 +287,7 @@ async fn respond(format: Format, shared: Arc<Shared>, headers: HeaderMap, body: 
 enum Step {
     Send(String),
     Pause(Duration),
+    Wait(Arc<Semaphore>),
     Stall,
     Break,
 }
@@ -293,6 +306,7 @@ fn play(steps: VecDeque<Step>, watch: Watch) -> Body {
                 Step::Send(text) => return Some((Ok(Bytes::from(text)), (steps, watch))),
                 Step::Pause(time) if time.is_zero() => {}
                 Step::Pause(time) => tokio::time::sleep(time).await,
+                Step::Wait(steps) => steps.acquire().await.unwrap().forget(),
                 Step::Stall => std::future::pending().await,
                 Step::Break => return Some((Err("told to break"), (steps, watch))),
             }
@@ -316,6 +330,11 @@ impl Drop for Watch {
 }
 
 impl Shared {
+    fn steps(&self, key: &str) -> Arc<Semaphore> {
+        let mut all = self.steps.lock().unwrap();
+        Arc::clone(all.entry(key.to_owned()).or_insert_with(|| Arc::new(Semaphore::new(0))))
+    }
+
     fn record(&self, write: impl FnOnce(&mut Book)) {
         write(&mut self.book.lock().unwrap());
         self.changed.send_replace(());
