@@ -1,14 +1,41 @@
 //! The development stand as the tests' ground: one `bulkhead dev` for a whole test binary, beside the model providers' double.
 //! It mocks nothing but the providers; the stand stops itself when the test process ends, however it ends.
+//!
+//! `BULKHEAD_EDGE=spin` has it run the worker on the other edge; then everything that asks the worker tests that edge.
 
-use std::io::{BufRead as _, BufReader};
+use std::collections::BTreeSet;
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock};
 
 use crate::upstream::Upstream;
 
-/// A running stand: the worker in workerd, the gateway, Postgres, Redis, and the model providers' double.
+/// The runtime that the worker is built for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Edge {
+    /// Cloudflare Workers.
+    Workers,
+    /// Fermyon Spin.
+    Spin,
+}
+
+impl Edge {
+    /// The one that `BULKHEAD_EDGE` names, `workers` when it names none.
+    ///
+    /// # Panics
+    /// For any other name.
+    #[must_use]
+    pub fn tested() -> Self {
+        match std::env::var("BULKHEAD_EDGE").as_deref() {
+            Err(_) | Ok("" | "workers") => Self::Workers,
+            Ok("spin") => Self::Spin,
+            Ok(other) => panic!("BULKHEAD_EDGE is workers or spin, not {other}"),
+        }
+    }
+}
+
+/// A running stand: the worker in its edge's runtime, the gateway, Postgres, Redis, and the model providers' double.
 #[derive(Debug)]
 pub struct Stand {
     /// The worker's address, `http://127.0.0.1:PORT`; the host name decides which company answers.
@@ -59,12 +86,17 @@ impl Stand {
         // target/debug/bulkhead → target/stands/…
         let stands = tool.ancestors().nth(2).unwrap().join("stands");
         let data = stands.join(format!("{}-{number}", std::process::id()));
+        let edge = match Edge::tested() {
+            Edge::Workers => "workers",
+            Edge::Spin => "spin",
+        };
         let compatible = upstream.url().trim_start_matches("http://").trim_end_matches("/v1");
 
         let mut command = Command::new(&tool);
         command
             .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap())
             .args(["dev", "--json", "--port", "0", "--no-demo", "--throwaway", "--exit-with-stdin"])
+            .args(["--edge", edge])
             .arg("--data-dir")
             .arg(data)
             .args(["--set", &format!("OPENAI_URL={}", upstream.url())])
@@ -106,6 +138,12 @@ impl Stand {
     /// A request to the worker under a host name: `localhost` for the apex, `<slug>.localhost` for a company. The stand's port
     /// is added, unless the name has one.
     pub fn http(&self, host: &str, method: http::Method, path: &str) -> reqwest::RequestBuilder {
+        note();
+        self.unnoted(host, method, path)
+    }
+
+    /// The same for what is only a test's ground: making a company is no reason to run it on each edge.
+    pub(crate) fn unnoted(&self, host: &str, method: http::Method, path: &str) -> reqwest::RequestBuilder {
         let host = if host.contains(':') { host.to_owned() } else { format!("{host}:{}", self.port) };
         self.http.request(method, format!("{}{path}", self.url)).header(http::header::HOST, host)
     }
@@ -128,6 +166,23 @@ impl Stand {
     #[must_use]
     pub fn pid(&self, part: &str) -> Option<u64> {
         self.pids.get(part)?.as_u64()
+    }
+}
+
+/// Notes that the running test asks the worker, in the file that `BULKHEAD_ASKED` names: `scripts/test` runs on the other
+/// edge whatever is in it. A request to the worker that is not noted must not exist, so all go through here.
+///
+/// # Panics
+/// When the file cannot be written.
+pub(crate) fn note() {
+    static NOTED: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
+    let Some(file) = std::env::var_os("BULKHEAD_ASKED") else { return };
+    // The test harness calls a test's thread like the test. On one core there is but one thread, and so no telling.
+    let thread = std::thread::current();
+    let test = thread.name().filter(|name| name.contains("::")).unwrap_or("all");
+    if NOTED.lock().unwrap().insert(test.to_owned()) {
+        let mut file = std::fs::File::options().create(true).append(true).open(file).unwrap();
+        file.write_all(format!("{test}\n").as_bytes()).unwrap();
     }
 }
 

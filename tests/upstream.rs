@@ -7,6 +7,7 @@
 //! |---|---|
 //! | `test-ok-` | answers [`answer`] word by word, with usage |
 //! | `test-slow-<ms>-` | the same, with a pause before each word |
+//! | `test-steps-` | the same, each word when [`Upstream::step`] says so |
 //! | `test-nousage-` | the same, without usage |
 //! | `test-length-` | stops half-way: the limit on the answer |
 //! | `test-refuse-` | declines in the format's own way |
@@ -51,11 +52,11 @@ use formats::{Format, head};
 use http::HeaderMap;
 use play::{Step, Watch, play, sends};
 use serde_json::Value;
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use talk::{Call, Stop, Talk};
-use tokio::sync::{oneshot, watch};
+use tokio::sync::{Semaphore, oneshot, watch};
 
 /// A running double; dropping it stops it.
 #[derive(Debug)]
@@ -125,7 +126,12 @@ impl Upstream {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         listener.set_nonblocking(true).unwrap();
         let url = format!("http://{}/v1", listener.local_addr().unwrap());
-        let shared = Arc::new(Shared { pace, book: Mutex::default(), changed: watch::Sender::new(()) });
+        let shared = Arc::new(Shared {
+            pace,
+            book: Mutex::default(),
+            steps: Mutex::default(),
+            changed: watch::Sender::new(()),
+        });
         let app = Router::new()
             .route(Format::OpenAi.path(), post(openai))
             .route(Format::Responses.path(), post(responses))
@@ -177,6 +183,11 @@ impl Upstream {
         self.shared.book.lock().unwrap().cancelled.iter().any(|cancelled| cancelled == key)
     }
 
+    /// Lets answers for this key, which begins with `test-steps-`, go on by so many words together.
+    pub fn step(&self, key: &str, words: usize) {
+        self.shared.steps(key).add_permits(words);
+    }
+
     /// Waits until the double has seen what the caller waits for; without end, so put a time-out around it.
     pub async fn until(&self, seen: impl Fn(&Self) -> bool) {
         let mut changed = self.shared.changed.subscribe();
@@ -199,6 +210,7 @@ impl Drop for Upstream {
 struct Shared {
     pace: Pace,
     book: Mutex<Book>,
+    steps: Mutex<HashMap<String, Arc<Semaphore>>>,
     changed: watch::Sender<()>,
 }
 
@@ -291,6 +303,7 @@ async fn respond(
     let (kind, rest) = behaviour.split_once('-').unwrap_or((behaviour, ""));
     let half = words.len() / 2;
     let mut pace = shared.pace;
+    let steps = (kind == "steps").then(|| shared.steps(&key));
     let (end, spoken) = match kind {
         _ if !calls.is_empty() => {
             let numbered =
@@ -330,13 +343,22 @@ async fn respond(
     let start = Step::Send(talk.start());
     let spoken = words.iter().take(spoken).enumerate().flat_map(|(at, word)| {
         let pause_ms = if at == 0 { pace.first_word_ms } else { pace.word_ms };
-        [Step::Pause(Duration::from_millis(pause_ms)), Step::Send(talk.word(word))]
+        let wait = match &steps {
+            Some(steps) => Step::Wait(Arc::clone(steps)),
+            None => Step::Pause(Duration::from_millis(pause_ms)),
+        };
+        [wait, Step::Send(talk.word(word))]
     });
     let steps: VecDeque<Step> = std::iter::once(start).chain(spoken).chain(end).collect();
     head(200, "text/event-stream; charset=utf-8", play(steps, watch))
 }
 
 impl Shared {
+    fn steps(&self, key: &str) -> Arc<Semaphore> {
+        let mut all = self.steps.lock().unwrap();
+        Arc::clone(all.entry(key.to_owned()).or_insert_with(|| Arc::new(Semaphore::new(0))))
+    }
+
     /// Books a request, and says how many came with this key before.
     #[expect(clippy::too_many_arguments, reason = "all that is known of a request, from two places")]
     fn book(

@@ -23,6 +23,7 @@ pub struct Answer {
 /// # Panics
 /// When the worker neither answers nor closes within half a minute.
 pub async fn send(stand: &Stand, request: &[u8]) -> Answer {
+    crate::stand::note();
     let mut stream = TcpStream::connect(("127.0.0.1", stand.port)).await.unwrap();
     // A server that has refused already may have closed: its answer is still there to be read.
     let _ = stream.write_all(request).await;
@@ -35,6 +36,43 @@ pub async fn send(stand: &Stand, request: &[u8]) -> Answer {
     });
     read.await.unwrap_or_else(|_| panic!("no end of the answer to {:?}", String::from_utf8_lossy(request)));
     answer(&bytes)
+}
+
+/// Sends these bytes to the worker and leaves without waiting for an answer.
+///
+/// # Panics
+/// When the worker cannot be reached.
+pub async fn leave(stand: &Stand, request: &[u8]) {
+    crate::stand::note();
+    let mut stream = TcpStream::connect(("127.0.0.1", stand.port)).await.unwrap();
+    let _ = stream.write_all(request).await;
+}
+
+/// Sends this head, then chunks of a body (RFC 9112, section 7.1) until the worker answers or `limit` bytes are sent. Gives
+/// the answer and how many bytes of the body were sent.
+///
+/// # Panics
+/// When the worker takes more than half a minute.
+pub async fn upload(stand: &Stand, head: &str, limit: usize) -> (Answer, usize) {
+    crate::stand::note();
+    let stream = TcpStream::connect(("127.0.0.1", stand.port)).await.unwrap();
+    let (mut from, mut to) = stream.into_split();
+    let mut first = vec![0; 8192];
+    let mut sent = 0;
+    let chunk = [b"2000\r\n".as_slice(), &[b'a'; 0x2000], b"\r\n"].concat();
+    let write = async {
+        to.write_all(head.as_bytes()).await.unwrap();
+        while sent < limit && to.write_all(&chunk).await.is_ok() {
+            sent += 0x2000;
+        }
+        // Then nothing more comes, and no end either.
+        std::future::pending::<()>().await;
+    };
+    let count = tokio::select! {
+        read = tokio::time::timeout(Duration::from_secs(30), from.read(&mut first)) => read.expect("an answer"),
+        () = write => return (Answer { status: 0, body: String::new() }, sent),
+    };
+    (answer(&first[..count.unwrap_or_default()]), sent)
 }
 
 /// The answer of a client's request, comparable with others.

@@ -44,9 +44,12 @@ pub struct Args {
     /// A further setting for the worker, or another value for one; may be repeated.
     #[arg(long, value_name = "NAME=VALUE", value_parser = setting)]
     set: Vec<(String, String)>,
-    /// The built worker: index.js and index_bg.wasm.
-    #[arg(long, default_value = "src/edge/workers/build")]
-    worker_bundle: PathBuf,
+    /// The runtime that the worker is built for and runs in.
+    #[arg(long, value_enum, default_value_t = worker::Edge::Workers)]
+    edge: worker::Edge,
+    /// The folder with the built worker, where it is not the edge's own.
+    #[arg(long)]
+    worker_bundle: Option<PathBuf>,
     /// For tests: trade the data's safety for speed, and delete all but the logs at the end.
     #[arg(long)]
     throwaway: bool,
@@ -144,9 +147,9 @@ async fn serve(args: &Args, port: u16, data: &Path, processes: &mut Processes) -
         settings.push((name.clone(), value.clone()));
     }
     let url = format!("http://127.0.0.1:{port}");
-    worker::start(processes, data, &args.worker_bundle, port, &settings)?;
+    let runtime = worker::start(args.edge, processes, data, args.worker_bundle.as_deref(), port, &settings)?;
     processes.answers("worker", &url, &format!("localhost:{port}"), "/healthz").await?;
-    steps.done("worker");
+    steps.done(&format!("worker ({runtime})"));
 
     let demo = demo::Companies { url: &url, port, password: &secrets.demo_password };
     if !args.no_demo {

@@ -39,7 +39,7 @@ pub(crate) async fn held(company: &Company) -> u64 {
 }
 
 /// What Redis says was spent today, micro-dollars.
-async fn spent(company: &Company) -> u64 {
+pub(crate) async fn spent(company: &Company) -> u64 {
     let spent = redis(company.stand, json!(["HGET", day_key(company), "spent"])).await;
     spent.as_str().map_or(0, |text| text.parse().unwrap())
 }

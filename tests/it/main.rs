@@ -22,6 +22,7 @@ mod budget;
 mod canaries;
 mod chat;
 mod compile_fail;
+mod edge;
 mod faults;
 mod fuzz;
 mod gateway;

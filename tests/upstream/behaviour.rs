@@ -61,6 +61,7 @@ pub(super) fn fails(format: Format, key: &str, number: usize) -> Option<Response
 const KNOWN: &[&str] = &[
     "ok",
     "slow",
+    "steps",
     "nousage",
     "length",
     "refuse",

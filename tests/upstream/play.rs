@@ -8,11 +8,13 @@ use bytes::Bytes;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::Semaphore;
 
 /// One step of an answer's body.
 pub(super) enum Step {
     Send(String),
     Pause(Duration),
+    Wait(Arc<Semaphore>),
     Stall,
     Break,
 }
@@ -31,6 +33,7 @@ pub(super) fn play(steps: VecDeque<Step>, watch: Watch) -> Body {
                 Step::Send(text) => return Some((Ok(Bytes::from(text)), (steps, watch))),
                 Step::Pause(time) if time.is_zero() => {}
                 Step::Pause(time) => tokio::time::sleep(time).await,
+                Step::Wait(steps) => steps.acquire().await.unwrap().forget(),
                 Step::Stall => std::future::pending().await,
                 Step::Break => return Some((Err("told to break"), (steps, watch))),
             }

@@ -1,37 +1,58 @@
-//! The stand's worker: the built wasm in workerd, the runtime that Cloudflare runs. It emulates nothing.
+//! The stand's worker: the built wasm in a runtime of the edge it was built for. It emulates nothing.
 
-use std::fmt::Write as _;
+mod spin;
+mod workers;
+
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, TcpListener};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::{Context as _, bail};
 
-use super::processes::{Processes, Program, private};
+use super::processes::Processes;
 
-/// Starts workerd with these settings as the worker's text bindings.
+/// Where the worker can run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Edge {
+    /// Cloudflare Workers, in workerd.
+    Workers,
+    /// Fermyon Spin, in `spin` where it is installed, else in wasmtime.
+    Spin,
+}
+
+/// Starts the edge's runtime with these settings for the worker; gives the name of the program.
+///
+/// `bundle` is the folder with what `scripts/build` made, `None` for where it puts it.
 pub fn start(
+    edge: Edge,
     processes: &mut Processes,
     data: &Path,
-    bundle: &Path,
+    bundle: Option<&Path>,
     port: u16,
     settings: &[(String, String)],
-) -> anyhow::Result<()> {
+) -> anyhow::Result<&'static str> {
+    for (name, _) in settings {
+        if !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_') {
+            bail!("{name} is no name for a setting: letters, digits and _ only");
+        }
+    }
+    let (built, files): (_, &[&str]) = match edge {
+        Edge::Workers => ("src/edge/workers/build", &["index.js", "index_bg.wasm"]),
+        Edge::Spin => ("src/edge/spin/build", &["bulkhead.wasm"]),
+    };
+    let bundle = bundle.unwrap_or(Path::new(built)).canonicalize().context("run ./scripts/build")?;
     let directory = data.join("worker");
     std::fs::create_dir_all(&directory)?;
     // A copy, so that a build while the stand runs does not change what it runs.
-    for file in ["index.js", "index_bg.wasm"] {
+    for file in files {
         std::fs::copy(bundle.join(file), directory.join(file))
             .with_context(|| format!("{} is not there; run ./scripts/build", bundle.join(file).display()))?;
     }
-    let config = directory.join("workerd.capnp");
-    std::io::Write::write_all(&mut private(&config)?, configuration(port, settings)?.as_bytes())?;
-
-    let mut program = Program::new("worker", workerd()?);
-    program.args(["serve", config.to_str().context("the data directory's name is not UTF-8")?]);
-    for (name, value) in settings {
-        program.env(name, value);
-    }
-    processes.spawn(program, &data.join("logs"))
+    let (program, runtime) = match edge {
+        Edge::Workers => (workers::program(&directory, port, settings)?, "workerd"),
+        Edge::Spin => spin::program(&directory, &bundle, port, settings)?,
+    };
+    processes.spawn(program, &data.join("logs"))?;
+    Ok(runtime)
 }
 
 /// The port to listen on: the wanted one if it is free, any if it is 0.
@@ -55,47 +76,4 @@ pub fn port(wanted: u16) -> anyhow::Result<u16> {
 fn addresses() -> Vec<IpAddr> {
     let both = [IpAddr::from(Ipv4Addr::LOCALHOST), IpAddr::from(Ipv6Addr::LOCALHOST)];
     both.into_iter().filter(|&address| TcpListener::bind((address, 0)).is_ok()).collect()
-}
-
-/// The runtime itself: npm's launcher script would stand between it and our signals.
-fn workerd() -> anyhow::Result<PathBuf> {
-    let system = if cfg!(target_os = "macos") { "darwin" } else { "linux" };
-    let machine = if cfg!(target_arch = "aarch64") { "arm64" } else { "64" };
-    Path::new(&format!("node_modules/@cloudflare/workerd-{system}-{machine}/bin/workerd"))
-        .canonicalize()
-        .context("workerd is not installed here; run ./scripts/setup")
-}
-
-/// A configuration for workerd (workerd.capnp in its repository). The values stay out of the file: they come from the environment.
-fn configuration(port: u16, settings: &[(String, String)]) -> anyhow::Result<String> {
-    let wrangler = std::fs::read_to_string("wrangler.toml").context("run this from the repository's root")?;
-    let wrangler: toml::Table = wrangler.parse().context("wrangler.toml cannot be read")?;
-    let date = wrangler.get("compatibility_date").and_then(toml::Value::as_str);
-    let date = date.context("wrangler.toml has no compatibility_date")?;
-
-    let mut bindings = String::new();
-    for (name, _) in settings {
-        if !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_') {
-            bail!("{name} is no name for a setting: letters, digits and _ only");
-        }
-        write!(bindings, "(name = \"{name}\", fromEnvironment = \"{name}\"), ")?;
-    }
-    let mut sockets = String::new();
-    for (number, address) in addresses().into_iter().enumerate() {
-        let address = std::net::SocketAddr::new(address, port);
-        write!(
-            sockets,
-            "(name = \"http{number}\", address = \"{address}\", http = (), service = \"bulkhead\"), "
-        )?;
-    }
-    Ok(format!(
-        "using Workerd = import \"/workerd/workerd.capnp\";
-const config :Workerd.Config = (services = [(name = \"bulkhead\", worker = .worker), (name = \"network\", network = .network)],
-  sockets = [{sockets}]);
-const worker :Workerd.Worker = (
-  modules = [(name = \"index.js\", esModule = embed \"index.js\"), (name = \"index_bg.wasm\", wasm = embed \"index_bg.wasm\")],
-  compatibilityDate = \"{date}\", globalOutbound = \"network\", bindings = [{bindings}]);
-const network :Workerd.Network = (allow = [\"public\", \"private\"], tlsOptions = (trustBrowserCas = true));
-"
-    ))
 }
