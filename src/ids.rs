@@ -75,10 +75,26 @@ ids! {
     ContactId,
     /// Somebody who wants to hear from the company.
     LeadId,
+    /// A key with which a company's own program calls.
+    ApiKeyId,
     /// An entry of the audit log.
     AuditId,
     /// One incoming request, quoted in errors and logs.
     RequestId,
+}
+
+impl ApiKeyId {
+    /// Its 16 bytes, which stand in the key itself.
+    #[must_use]
+    pub fn to_bytes(self) -> [u8; 16] {
+        self.0.into_bytes()
+    }
+
+    /// The id of these bytes.
+    #[must_use]
+    pub fn from_bytes(bytes: [u8; 16]) -> Self {
+        Self(uuid::Uuid::from_bytes(bytes))
+    }
 }
 
 impl CompanyId {

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::error::Error;
+use crate::idempotency::once;
 use crate::ids::{ContactId, ConversationId, LeadId};
 use crate::knowledge::check_texts;
 use crate::params;
@@ -20,6 +21,10 @@ use crate::tenant::auth::{Member, Visitor};
 /// # Errors
 /// [`Error::Invalid`] for the body, [`Error::NotFound`] when the conversation named is not this visitor's.
 pub async fn add(visitor: Visitor, call: Call) -> Result<Response<Body>, Error> {
+    once(&visitor.scope, visitor.id, &call, add_once(&visitor, &call)).await
+}
+
+async fn add_once(visitor: &Visitor, call: &Call) -> Result<Response<Body>, Error> {
     let new = call.json::<NewLead>().await?;
     check_texts(&[
         ("name", Some(&new.name), 120),
@@ -38,7 +43,7 @@ pub async fn add(visitor: Visitor, call: Call) -> Result<Response<Body>, Error> 
         .transpose()?;
     let platform = visitor.scope.platform();
     let (contact, lead) = (ContactId::new(platform), LeadId::new(platform));
-    let mut batch = visitor.scope.batch();
+    let mut batch = visitor.scope.batch_once();
     batch.run(CONTACT_KEEP, params![contact, visitor.id, new.name, new.email, new.phone]);
     let added = batch.run(LEAD_ADD, params![lead, visitor.id, conversation, new.message.unwrap_or_default()]);
     let mut rows = batch.send().await?;

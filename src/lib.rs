@@ -18,11 +18,14 @@ pub mod smart_router;
 pub mod sse;
 
 pub mod agents;
+pub mod api_keys;
 pub mod company;
 pub mod conversations;
+pub mod idempotency;
 pub mod knowledge;
 pub mod leads;
 pub mod memory;
+pub mod openai_api;
 pub mod openapi;
 pub mod providers;
 pub mod provisioning;

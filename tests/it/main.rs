@@ -10,6 +10,7 @@
 )]
 
 mod access;
+mod api_keys;
 mod attacks_base_url;
 mod attacks_host;
 mod attacks_id;
@@ -25,6 +26,7 @@ mod compile_fail;
 mod faults;
 mod fuzz;
 mod gateway;
+mod idempotency;
 mod industries;
 mod isolation;
 mod knockouts;
