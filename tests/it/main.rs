@@ -29,6 +29,7 @@ mod gateway;
 mod idempotency;
 mod industries;
 mod isolation;
+mod keys;
 mod knockouts;
 mod limiter_model;
 mod llm;
