@@ -3,7 +3,7 @@
 //! Cores with other master keys stand for workers before, during and after a rotation.
 
 use std::process::Output;
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::OnceLock;
 
 use base64ct::{Base64Url, Base64UrlUnpadded, Encoding};
 use bulkhead::tenant::vault::{Rewrap, master_of};
@@ -15,13 +15,13 @@ use bulkhead_tests::tally::tally;
 use bulkhead_tests::upstream::Upstream;
 use serde_json::json;
 use tokio::process::Command;
+use tokio::sync::{Mutex, MutexGuard};
 
 /// The stand, for one test at a time.
-fn stand() -> (&'static Stand, MutexGuard<'static, ()>) {
+async fn stand() -> (&'static Stand, MutexGuard<'static, ()>) {
     static STAND: OnceLock<Stand> = OnceLock::new();
-    static TURN: Mutex<()> = Mutex::new(());
-    // A test that failed leaves rows behind, and says so itself.
-    let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+    static TURN: Mutex<()> = Mutex::const_new(());
+    let turn = TURN.lock().await;
     (STAND.get_or_init(|| Stand::start(Upstream::start(), &[])), turn)
 }
 
@@ -64,7 +64,7 @@ struct Ground {
 
 impl Ground {
     async fn new(companies: usize, providers: usize) -> Self {
-        let (stand, turn) = stand();
+        let (stand, turn) = stand().await;
         let old = Core::sealing(stand, &ring(&[1]));
         let mut made = Vec::new();
         for _ in 0..companies {

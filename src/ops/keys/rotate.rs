@@ -1,8 +1,8 @@
 //! `bulkhead keys rotate`: seals every provider key again under the newest master key, while the workers go on.
 //! It never overwrites a key that its owner changes meanwhile, and never touches one that does not open.
 //!
-//! The workers come first: each must have the newest key in its `MASTER_KEYS` before anything is sealed under it, and the
-//! old ones until nothing is left under them. The rows themselves say what is done, so it may be stopped at any time.
+//! The workers come first: each must have the newest key somewhere in its `MASTER_KEYS` before anything is sealed under it,
+//! and the old ones until nothing is left under them. The rows say what is done, so it may be stopped at any time.
 
 use anyhow::{Context as _, bail};
 use bulkhead::tenant::TenantSql;
