@@ -21,6 +21,8 @@ use crate::tenant::auth::Member;
 /// The agent that answers a turn.
 #[derive(Debug, Deserialize)]
 pub struct Answering {
+    /// The agent.
+    pub agent_id: AgentId,
     /// Short name.
     pub slug: String,
     /// Name shown to customers.
@@ -31,6 +33,17 @@ pub struct Answering {
     pub instructions: String,
     /// What kind of model it wants.
     pub tier: Tier,
+    /// Most that its model calls may cost a day, micro-dollars; `None`: only the company's limit.
+    pub daily_limit_microusd: Option<u64>,
+    /// What the ledger says it spent on the day, micro-dollars.
+    pub ledger_spent_microusd: u64,
+}
+
+/// The name of a tool that an agent may use.
+#[derive(Debug, Deserialize)]
+pub struct ToolName {
+    /// As [`Tool::name`](crate::tools::Tool::name) has it.
+    pub tool: String,
 }
 
 /// Knowledge layer 1: a text of the company's that stands in front of every prompt.
@@ -42,12 +55,22 @@ pub struct Context {
     pub body: String,
 }
 
-/// The agent of a visitor's conversation.
+/// The agent of a visitor's conversation, and what the ledger says it spent on a day (`$4`).
 pub(crate) const AGENT_ANSWERING: TenantSql = crate::sql!(
-    "select a.slug, a.name, a.role, a.instructions, a.tier
+    "select a.agent_id, a.slug, a.name, a.role, a.instructions, a.tier, a.daily_limit_microusd,
+            coalesce(d.spent_microusd, 0) as ledger_spent_microusd
      from conversations c
      join agents a on a.company_id = c.company_id and a.agent_id = c.agent_id
+     left join ledger_agent_days d on d.company_id = a.company_id and d.agent_id = a.agent_id and d.day = $4::date
      where c.company_id = $1 and c.conversation_id = $2 and c.visitor_id = $3 and a.enabled"
+);
+
+/// The tools of a visitor's conversation's agent.
+pub(crate) const TOOL_LIST: TenantSql = crate::sql!(
+    "select t.tool
+     from conversations c
+     cross join unnest(array['capture_lead', 'hand_over', 'propose_appointment', 'look_up_knowledge']) as t(tool)
+     where c.company_id = $1 and c.conversation_id = $2 and c.visitor_id = $3"
 );
 
 /// The company's contexts, in the order of the prompt.

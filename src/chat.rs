@@ -3,144 +3,140 @@
 //! It never calls a model before the question is stored and the budget reserved, and never ends without a terminal
 //! event, a stored answer and a settled budget.
 
+pub mod events;
+mod model;
 mod prompt;
 mod question;
+mod replay;
 
-use std::rc::Rc;
+pub use question::Question;
 
 use futures_util::future::join;
 use http::{HeaderValue, Response};
-use serde_json::json;
 
+use self::events::{Done, Event, Format, Listener, Sse};
+use self::model::Asked;
 use self::prompt::{MAX_INPUT_TOKENS, Read};
-use self::question::{Ask, Question};
+use self::question::Ask;
 use crate::config::MEMORY_DAYS;
-use crate::conversations::{ANSWER_ADD, LEDGER_ADD, Source};
+use crate::conversations::{ANSWER_ADD, Source};
 use crate::error::Error;
-use crate::ids::MessageId;
+use crate::ids::{MessageId, ProviderId};
 use crate::knowledge::Hit;
-use crate::limiter::{self, Bill, Denied, Permit};
-use crate::llm::{self, LlmError, Prompt};
+use crate::ledger;
+use crate::limiter::{self, AgentLimit, Allowance, Bill, Denied, Opening};
+use crate::llm::LlmError;
 use crate::memory::{MEMORY_ADD, Remembered};
 use crate::params;
 use crate::platform::{Body, Level};
 use crate::routes::Call;
-use crate::smart_router::{self, Choice};
-use crate::sse::{self, Reader};
+use crate::smart_router::{Bounds, Outcome};
+use crate::sse;
 use crate::tenant::auth::Visitor;
+use crate::tools::{TOOL_CALL_ADD, Used};
 
 /// Longest answer that is kept, characters; the longest that a budget allows has about as many.
 const ANSWER_LIMIT: usize = 32_000;
 /// Times that an answer is offered to the database before the visitor is told it was not kept.
 const STORE_TRIES: u32 = 3;
 
-/// `POST /v1/chat`: stores the question, decides who answers, and streams the answer.
+/// `POST /v1/chat`: stores the question, decides who answers, and streams the answer. With an `Idempotency-Key` the same
+/// question sent again is answered with what was answered before, and no model is called for it.
 ///
 /// # Errors
-/// [`Error::Invalid`] for the question, [`Error::NotFound`] for agent or conversation, [`Error::TooMany`] for the
-/// visitor's rate, [`Error::Unavailable`] when the database does not answer. Later failures are events of the stream.
+/// As [`begin`]. Later failures are events of the stream.
 pub async fn turn(visitor: Visitor, call: Call) -> Result<Response<Body>, Error> {
-    let ask = call.json::<Ask>().await?.check()?;
-    let question = Question::new(&visitor, ask)?;
-
-    // One round trip: Redis reserves and remembers while Postgres stores the question and reads what the answer needs.
-    let (opening, read) =
-        join(limiter::open(&visitor, question.conversation), question.store(&visitor)).await;
-    let (mut opening, read) = match (opening, read) {
-        (Ok(opening), Ok(read)) => (opening, read),
-        (Ok(opening), Err(error)) => {
-            give_back(&visitor, &question, opening.abandon()).await;
-            return Err(error);
-        }
-        (Err(error), _) => return Err(error),
-    };
-
-    let ceiling =
-        smart_router::ceiling_microusd(&read.models, MAX_INPUT_TOKENS, read.budget.max_output_tokens);
-    let permit = limiter::confirm(&visitor, &mut opening, &read.budget, ceiling).await;
-    let prompt = read.prompt(&visitor, &question, &opening);
-    let plan = Plan::make(&visitor, &read, &prompt, permit);
-
-    let (sender, reader) = sse::channel();
-    let platform = Rc::clone(&call.platform);
-    platform.spawn(Box::pin(answer(visitor, question, read, prompt, plan, sender)));
-    let mut response = Response::new(reader);
+    let ask = call.json::<Ask>().await?;
+    let question = Question::asked(&visitor, ask, call.idempotency_key()?)?;
+    let body = begin(visitor, question, Box::new(Sse)).await?;
+    let mut response = Response::new(body);
     response.headers_mut().insert("content-type", HeaderValue::from_static("text/event-stream"));
     response.headers_mut().insert("cache-control", HeaderValue::from_static("no-store, no-transform"));
     Ok(response)
 }
 
+/// Begins a turn; the answer streams in this format, and goes on to its end by itself.
+///
+/// # Errors
+/// [`Error::NotFound`] for agent or conversation, [`Error::TooMany`] for the rate, [`Error::Conflict`] for a conversation at
+/// its end or a key that was used for another question, [`Error::Unavailable`] when the database does not answer.
+pub async fn begin(visitor: Visitor, question: Question, format: Box<dyn Format>) -> Result<Body, Error> {
+    visitor.scope.app().refusals.check(&visitor)?;
+    let day = visitor.scope.day(visitor.scope.platform().now_ms());
+
+    // One round trip: Redis reserves and remembers while Postgres stores the question and reads what the answer needs.
+    let (mut opening, read) =
+        join(limiter::open(&visitor, question.conversation), question.store(&visitor, &day)).await;
+    let read = match read {
+        Ok(read) => read,
+        Err(error) => {
+            give_back(&visitor, &question, opening.abandon()).await;
+            return replay::instead(visitor, question, format, error).await;
+        }
+    };
+
+    let bounds = Bounds::of(&read.models, MAX_INPUT_TOKENS, read.budget.max_output_tokens);
+    let agent = read.agent.limit();
+    let plan = match limiter::confirm(&visitor, &mut opening, &read.budget, bounds, agent).await {
+        Err(Denied::Rate(seconds)) => {
+            visitor.scope.app().refusals.remember(&visitor, seconds);
+            return Err(Error::TooMany(seconds));
+        }
+        plan => Plan::make(&read, plan),
+    };
+    let (to, body) = sse::channel();
+    let turn = Turn { visitor, question, read };
+    turn.visitor.scope.platform_rc().spawn(Box::pin(async move {
+        turn.answer(opening, plan, Listener::new(to, format)).await;
+    }));
+    Ok(body)
+}
+
+/// A turn whose question is stored.
+pub(crate) struct Turn {
+    visitor: Visitor,
+    question: Question,
+    read: Read,
+}
+
 /// Who answers, decided before the first byte is sent.
 enum Plan {
-    /// A model of the company's, with the permit to call it.
-    Model(Permit, Choice),
-    /// The knowledge base, word for word; a permit that is not needed goes back.
-    Knowledge(Option<Permit>, Why),
+    /// A model of the company's, within this allowance.
+    Model(Allowance),
+    /// The knowledge base, word for word; an allowance that is not needed goes back.
+    Knowledge(Option<Allowance>, Why),
 }
 
 /// Why no model answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "snake_case")]
-enum Why {
+pub enum Why {
     /// The company has no provider.
     NoProvider,
-    /// The day's budget is used up.
+    /// The budget is used up: the day's, the month's or the agent's.
     Budget,
     /// Nobody knows what is left of the budget.
     BudgetUnknown,
-    /// No model fits this prompt and what is left.
+    /// As many answers as the company allows are on their way.
+    Busy,
+    /// No model fits this prompt and what is left, or all that would are left alone for a while.
     NoModelFits,
     /// The provider did not answer.
     Provider,
 }
 
 impl Plan {
-    fn make(visitor: &Visitor, read: &Read, prompt: &Prompt, permit: Result<Permit, Denied>) -> Self {
-        let permit = match permit {
-            Ok(permit) => permit,
-            Err(_) if read.models.is_empty() => return Self::Knowledge(None, Why::NoProvider),
-            Err(Denied::Budget) => return Self::Knowledge(None, Why::Budget),
-            Err(Denied::Unknown) => return Self::Knowledge(None, Why::BudgetUnknown),
-        };
+    fn make(read: &Read, allowance: Result<Allowance, Denied>) -> Self {
         if read.models.is_empty() {
-            return Self::Knowledge(Some(permit), Why::NoProvider);
+            return Self::Knowledge(allowance.ok(), Why::NoProvider);
         }
-        let choice = smart_router::choose(&read.models, read.agent.tier, prompt, permit.reserved_microusd());
-        match choice.map(|choice| choice.at(&visitor.scope)) {
-            Some(Ok(choice)) => Self::Model(permit, choice),
-            _ => Self::Knowledge(Some(permit), Why::NoModelFits),
+        match allowance {
+            Ok(allowance) => Self::Model(allowance),
+            Err(Denied::Budget) => Self::Knowledge(None, Why::Budget),
+            Err(Denied::Busy | Denied::Rate(_)) => Self::Knowledge(None, Why::Busy),
+            Err(Denied::Unknown) => Self::Knowledge(None, Why::BudgetUnknown),
         }
     }
-}
-
-/// Streams the answer and ends the turn. Runs on when the visitor leaves: what was said is stored, the budget settled.
-async fn answer(
-    visitor: Visitor,
-    question: Question,
-    read: Read,
-    prompt: Prompt,
-    plan: Plan,
-    mut to: sse::Sender,
-) {
-    let start = json!({
-        "conversation_id": question.conversation,
-        "message_id": question.message,
-        "agent": { "slug": read.agent.slug, "name": read.agent.name },
-    });
-    to.send("start", &start).await;
-    let told = match plan {
-        Plan::Model(permit, choice) => {
-            match ask_model(&visitor, &prompt, permit, choice, &read.hits, &mut to).await {
-                Ok(told) => told,
-                // Nothing was said yet, so the knowledge base may speak instead.
-                Err(bill) => from_knowledge(&visitor, &read.hits, Some(bill), Why::Provider, &mut to).await,
-            }
-        }
-        Plan::Knowledge(permit, why) => {
-            from_knowledge(&visitor, &read.hits, permit.map(Permit::release), why, &mut to).await
-        }
-    };
-    finish(&visitor, &question, told, to).await;
 }
 
 /// What was said, by whom, and what is to be settled for it.
@@ -152,174 +148,188 @@ struct Told {
     /// How a model's answer broke off, if it did.
     broken: Option<LlmError>,
     cited: Vec<Hit>,
+    used: Vec<Used>,
+    outcomes: Vec<(ProviderId, Outcome)>,
     bill: Option<Bill>,
 }
 
-/// Streams a model's answer as it comes. An error means that it said nothing: its bill, for the answer that follows.
-async fn ask_model(
-    visitor: &Visitor,
-    prompt: &Prompt,
-    permit: Permit,
-    choice: Choice,
-    hits: &[Hit],
-    to: &mut sse::Sender,
-) -> Result<Told, Bill> {
-    let scope = &visitor.scope;
-    let key = match choice.key(scope) {
-        Ok(key) => key,
-        Err(error) => {
-            scope.log(Level::Error, "alarm: provider key", &format!("{error:?}"));
-            return Err(permit.release());
-        }
-    };
-    let mut stream = match llm::start(scope.platform(), permit, choice, key, prompt).await {
-        Ok(stream) => stream,
-        Err((error, bill)) => {
-            scope.log(Level::Warn, "provider did not answer", &error.to_string());
-            return Err(bill);
-        }
-    };
-    let (mut text, mut broken) = (String::new(), None);
-    while let Some(delta) = stream.next().await {
-        match delta {
-            Ok(delta) => {
-                // The database cannot keep NUL.
-                let delta = delta.replace('\0', "");
-                text.push_str(&delta);
-                if to.send("delta", &json!({ "text": delta })).await == Reader::Gone {
-                    break;
-                }
+impl Turn {
+    /// Streams the answer and ends the turn. Runs on when the visitor leaves: what was said is stored, the budget settled.
+    async fn answer(self, opening: Opening, plan: Plan, mut to: Listener) {
+        let (conversation, message) = (self.question.conversation, self.question.message);
+        let agent = (&*self.read.agent.slug, &*self.read.agent.name);
+        to.hear(Event::Start { conversation, message, agent }).await;
+        let told = match plan {
+            Plan::Model(mut allowance) => {
+                let prompt = self.read.prompt(&self.visitor, &self.question, &opening);
+                let asked = model::ask(&self, prompt, &opening.health, &mut allowance, &mut to).await;
+                self.from_model(asked, allowance.close(), &mut to).await
             }
-            Err(error) => {
-                scope.log(Level::Warn, "provider broke off", &error.to_string());
-                broken = Some(error);
+            Plan::Knowledge(allowance, why) => {
+                let mut told = self.from_knowledge(why, &mut to).await;
+                told.bill = allowance.map(Allowance::close);
+                told
             }
-        }
+        };
+        self.finish(told, to).await;
     }
-    let bill = stream.close();
-    if text.is_empty() {
-        return Err(bill);
-    }
-    let cited = hits.iter().filter(|hit| hit.supports()).cloned().collect();
-    Ok(Told { text, source: Source::Model, why: None, broken, cited, bill: Some(bill) })
-}
 
-/// Answers with the best entry, word for word, or says that there is none and asks how to call back.
-async fn from_knowledge(
-    visitor: &Visitor,
-    hits: &[Hit],
-    bill: Option<Bill>,
-    why: Why,
-    to: &mut sse::Sender,
-) -> Told {
-    let (text, source, cited) = match hits.first().filter(|hit| hit.answers()) {
-        Some(hit) => (hit.answer.clone(), Source::Knowledge, vec![hit.clone()]),
-        None => (
-            format!(
-                "I don't have an answer to that yet. Leave your name and a phone number or e-mail address, and {} will get back to you.",
-                visitor.scope.company_name()
+    /// What a model said; the knowledge base speaks when it said nothing.
+    async fn from_model(&self, asked: Asked, bill: Bill, to: &mut Listener) -> Told {
+        let did = asked.used.iter().any(|used| used.done && used.found.is_empty());
+        let mut told = match asked.text.is_empty() {
+            false => {
+                let found = asked.used.iter().flat_map(|used| &used.found);
+                let mut cited: Vec<Hit> =
+                    self.read.hits.iter().chain(found).filter(|hit| hit.supports()).cloned().collect();
+                let mut seen = Vec::new();
+                cited.retain(|hit| {
+                    !seen.contains(&hit.id()) && {
+                        seen.push(hit.id());
+                        true
+                    }
+                });
+                let (text, broken) = (asked.text, asked.broken);
+                Told { text, source: Source::Model, why: None, broken, cited, ..Told::empty() }
+            }
+            // A tool did what it is for, and the model fell silent over it.
+            true if did && !to.left() => {
+                let name = self.visitor.scope.company_name();
+                let text = format!("Thank you. {name} has your request and will get back to you.");
+                to.hear(Event::Delta(&text)).await;
+                Told { text, source: Source::None, why: Some(asked.why), ..Told::empty() }
+            }
+            true => self.from_knowledge(asked.why, to).await,
+        };
+        (told.used, told.outcomes, told.bill) = (asked.used, asked.outcomes, Some(bill));
+        told
+    }
+
+    /// Answers with the best entry, word for word, or says that there is none and asks how to call back.
+    async fn from_knowledge(&self, why: Why, to: &mut Listener) -> Told {
+        let best = self.read.hits.first().filter(|hit| hit.answers() && self.read.budget.knowledge_answers);
+        let (text, source, cited) = match best {
+            Some(hit) => (hit.answer.clone(), Source::Knowledge, vec![hit.clone()]),
+            None => (
+                format!(
+                    "I don't have an answer to that yet. Leave your name and a phone number or e-mail address, and {} will get back to you.",
+                    self.visitor.scope.company_name()
+                ),
+                Source::None,
+                Vec::new(),
             ),
-            Source::None,
-            Vec::new(),
-        ),
-    };
-    to.send("delta", &json!({ "text": text })).await;
-    Told { text, source, why: Some(why), broken: None, cited, bill }
-}
-
-/// Stores the answer, settles the budget, and only then says that the turn is done.
-async fn finish(visitor: &Visitor, question: &Question, told: Told, mut to: sse::Sender) {
-    let scope = &visitor.scope;
-    let answer = MessageId::new(scope.platform());
-    let complete = told.broken.is_none() && !to.reader_left();
-    let citations: Vec<_> = told.cited.iter().map(Hit::citation).collect();
-
-    // One round trip again: Postgres keeps the answer and the spend, Redis settles and remembers.
-    let remembered = [Remembered::new(visitor, &question.text, &told.text)];
-    let spend = told.bill.as_ref().and_then(Bill::spend).cloned();
-    let kept = keep(visitor, question, &told, answer, complete, &citations);
-    let settled = limiter::settle(scope, told.bill.as_ref(), question.conversation, &remembered);
-    let (kept, settled) = join(kept, settled).await;
-    if let Err(error) = settled {
-        scope.log(Level::Error, "budget not settled: its reservation will be void", &format!("{error:?}"));
+        };
+        to.hear(Event::Delta(&text)).await;
+        Told { text, source, why: Some(why), cited, ..Told::empty() }
     }
 
-    if !citations.is_empty() {
-        to.send("citations", &citations).await;
-    }
-    match (&kept, told.broken) {
-        (Ok(()), None) => {
-            let done = json!({
-                "message_id": answer,
-                "source": told.source,
-                "reason": told.why,
-                "model": spend.as_ref().map(|spend| &spend.model),
-                "routing": spend.as_ref().map(|spend| spend.reason),
-                "input_tokens": spend.as_ref().map(|spend| spend.usage.input_tokens),
-                "output_tokens": spend.as_ref().map(|spend| spend.usage.output_tokens),
-            });
-            to.send("done", &done).await;
-        }
-        (Ok(()), Some(_)) => {
-            to.send("error", &Error::BrokeOff.problem(scope.request_id())).await;
-        }
-        (Err(error), _) => {
-            scope.log(Level::Error, "answer not stored", &format!("{error:?}"));
-            to.send("error", &error.problem(scope.request_id())).await;
-        }
-    }
-}
+    /// Stores the answer, settles the budget, and only then says that the turn is done.
+    async fn finish(&self, told: Told, mut to: Listener) {
+        let scope = &self.visitor.scope;
+        let answer = MessageId::new(scope.platform());
+        let complete = told.broken.is_none() && !to.left();
+        let citations: Vec<_> = told.cited.iter().map(Hit::citation).collect();
 
-/// Keeps the answer, what it cost and what the conversation was about: one batch, harmless to repeat.
-async fn keep(
-    visitor: &Visitor,
-    question: &Question,
-    told: &Told,
-    answer: MessageId,
-    complete: bool,
-    citations: &[serde_json::Value],
-) -> Result<(), Error> {
-    let mut tries = 0;
-    loop {
-        let mut batch = visitor.scope.batch();
-        batch.run(
-            ANSWER_ADD,
-            params![
-                answer,
-                question.conversation,
-                told.text.chars().take(ANSWER_LIMIT).collect::<String>(),
-                complete,
-                told.source.as_str(),
-                serde_json::Value::from(citations),
-                question.message,
-            ],
-        );
-        let about: String = question.text.chars().take(300).collect();
-        batch.run(MEMORY_ADD, params![question.conversation, visitor.id, about, MEMORY_DAYS]);
-        if let Some(bill) = &told.bill
-            && let Some(spend) = bill.spend()
-        {
-            batch.run(
-                LEDGER_ADD,
-                params![
-                    bill.reservation(),
-                    bill.day(),
-                    question.conversation,
-                    spend.provider,
-                    &spend.model,
-                    spend.usage.input_tokens,
-                    spend.usage.output_tokens,
-                    spend.cost_microusd,
-                    spend.estimated,
-                ],
+        // One round trip again: Postgres keeps the answer and the spend, Redis settles and remembers.
+        let remembered = [Remembered::new(&self.visitor, &self.question.text, &told.text)];
+        let kept = self.keep(&told, answer, complete, &citations);
+        let conversation = self.question.conversation;
+        let settled = limiter::settle(scope, told.bill.as_ref(), conversation, &told.outcomes, &remembered);
+        let (kept, settled) = join(kept, settled).await;
+        if let Err(error) = settled {
+            scope.log(
+                Level::Error,
+                "budget not settled: its reservation will be void",
+                &format!("{error:?}"),
             );
         }
-        tries += 1;
-        match batch.send().await {
-            Ok(_) => return Ok(()),
-            Err(Error::Unavailable(..)) if tries < STORE_TRIES => {}
-            Err(error) => return Err(error),
+        let spends = told.bill.as_ref().map_or(&[][..], Bill::spends);
+        for spend in spends {
+            let model = format!("{} ({})", spend.model, spend.reason.as_str());
+            scope.log(Level::Info, "model called", &model);
         }
+
+        if !citations.is_empty() {
+            to.hear(Event::Citations(&citations)).await;
+        }
+        let end = match (&kept, told.broken) {
+            (Ok(()), None) => {
+                let (source, why) = (told.source, told.why);
+                to.hear(Event::Done(&Done { message: answer, source, why, spends })).await;
+                return;
+            }
+            (Ok(()), Some(_)) => Error::BrokeOff.problem(scope.request_id()),
+            (Err(error), _) => {
+                scope.log(Level::Error, "answer not stored", &format!("{error:?}"));
+                error.problem(scope.request_id())
+            }
+        };
+        to.hear(Event::Error(end)).await;
+    }
+
+    /// Keeps the answer, what it cost and what the conversation was about: one batch, harmless to repeat.
+    async fn keep(
+        &self,
+        told: &Told,
+        answer: MessageId,
+        complete: bool,
+        citations: &[serde_json::Value],
+    ) -> Result<(), Error> {
+        let question = &self.question;
+        let mut tries = 0;
+        loop {
+            let mut batch = self.visitor.scope.batch();
+            let text: String = told.text.chars().take(ANSWER_LIMIT).collect();
+            let (source, cited) = (told.source.as_str(), serde_json::Value::from(citations));
+            batch.run(
+                ANSWER_ADD,
+                params![answer, question.conversation, text, complete, source, cited, question.message],
+            );
+            let about: String = question.text.chars().take(300).collect();
+            batch.run(MEMORY_ADD, params![question.conversation, self.visitor.id, about, MEMORY_DAYS]);
+            for (call, used) in (1_u32..).zip(&told.used) {
+                let (tool, arguments) = (&used.tool, used.arguments.clone());
+                batch.run(
+                    TOOL_CALL_ADD,
+                    params![question.message, call, tool, arguments, &used.outcome, used.done],
+                );
+            }
+            if let Some(bill) = &told.bill {
+                ledger::enter(&mut batch, bill, question.conversation, self.read.agent.agent_id);
+            }
+            tries += 1;
+            match batch.send().await {
+                Ok(_) => return Ok(()),
+                Err(Error::Unavailable(..)) if tries < STORE_TRIES => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+}
+
+impl Told {
+    fn empty() -> Self {
+        Self {
+            text: String::new(),
+            source: Source::None,
+            why: None,
+            broken: None,
+            cited: Vec::new(),
+            used: Vec::new(),
+            outcomes: Vec::new(),
+            bill: None,
+        }
+    }
+}
+
+impl crate::agents::Answering {
+    /// The agent's own limit, where it has one.
+    fn limit(&self) -> Option<AgentLimit> {
+        Some(AgentLimit {
+            agent: self.agent_id,
+            daily_limit_microusd: self.daily_limit_microusd?,
+            ledger_spent_microusd: self.ledger_spent_microusd,
+        })
     }
 }
 
@@ -328,7 +338,8 @@ async fn give_back(visitor: &Visitor, question: &Question, bill: Option<Bill>) {
     if bill.is_none() {
         return;
     }
-    if let Err(error) = limiter::settle(&visitor.scope, bill.as_ref(), question.conversation, &[]).await {
+    if let Err(error) = limiter::settle(&visitor.scope, bill.as_ref(), question.conversation, &[], &[]).await
+    {
         visitor.scope.log(Level::Warn, "reservation left to be void", &format!("{error:?}"));
     }
 }

@@ -1,6 +1,6 @@
-//! The company itself: what it is, its budget, its audit log.
+//! The company itself: what it is, and its audit log.
 //!
-//! It never changes what was spent: the ledger does that, once a model call.
+//! It never changes whose a company is, or its id.
 
 use http::{Response, StatusCode};
 use serde::Deserialize;
@@ -8,7 +8,7 @@ use serde_json::json;
 
 use crate::error::Error;
 use crate::ids::AuditId;
-use crate::limiter::{self, Budget};
+use crate::knowledge::check_texts;
 use crate::params;
 use crate::platform::Body;
 use crate::routes::{Call, json as answer};
@@ -32,6 +32,7 @@ pub async fn show(member: Member) -> Result<Response<Body>, Error> {
             "slug": scope.slug(),
             "name": shown.name,
             "industry": scope.industry(),
+            "time_zone": shown.time_zone,
             "plan": shown.plan,
             "url": scope.app().config.root.company_url(scope.slug()),
             "entries_to_confirm": shown.entries_to_confirm,
@@ -40,57 +41,25 @@ pub async fn show(member: Member) -> Result<Response<Body>, Error> {
     )
 }
 
-/// `GET /v1/budget`: the limits, and what was spent today (UTC) according to the ledger.
+/// `PATCH /v1/company`: changes what is given.
 ///
 /// # Errors
-/// As every batch.
-pub async fn budget(member: Member) -> Result<Response<Body>, Error> {
-    let today = limiter::day(member.scope.platform().now_ms());
+/// [`Error::Invalid`] for the body, among it a time zone that there is not.
+pub async fn change(member: Member, call: Call) -> Result<Response<Body>, Error> {
+    let new = call.json::<Change>().await?;
+    check_texts(&[("name", new.name.as_ref(), 120), ("time zone", new.time_zone.as_ref(), 60)])?;
     let mut batch = member.scope.batch();
-    let budget = batch.add::<Budget>(BUDGET_READ, params![&today]);
-    let mut rows = batch.send().await?;
-    answer(StatusCode::OK, &shown(&rows.one(budget)?, &today))
-}
-
-/// `PATCH /v1/budget`: changes what is given; the next turn already keeps to it.
-///
-/// # Errors
-/// [`Error::Invalid`] for the body.
-pub async fn budget_change(member: Member, call: Call) -> Result<Response<Body>, Error> {
-    let new = call.json::<BudgetChange>().await?;
-    let within = |name: &str, value: Option<u64>, from: u64, to: u64| match value {
-        Some(value) if !(from..=to).contains(&value) => {
-            Err(Error::Invalid(format!("{name} takes {from} to {to}.")))
-        }
-        _ => Ok(()),
-    };
-    within("daily_limit_microusd", new.daily_limit_microusd, 0, 1_000_000_000_000)?;
-    within("max_output_tokens", new.max_output_tokens, 16, 8_000)?;
-    within("visitor_turns_per_minute", new.visitor_turns_per_minute, 1, 600)?;
-    let platform = member.scope.platform();
-    let today = limiter::day(platform.now_ms());
-    let mut batch = member.scope.batch();
-    let fields = params![new.daily_limit_microusd, new.max_output_tokens, new.visitor_turns_per_minute];
-    batch.run(BUDGET_CHANGE, fields);
-    batch.run(AUDIT_ADD, params![AuditId::new(platform), member.user, "budget.changed", ""]);
-    let budget = batch.add::<Budget>(BUDGET_READ, params![&today]);
-    let mut rows = batch.send().await?;
-    answer(StatusCode::OK, &shown(&rows.one(budget)?, &today))
-}
-
-fn shown(budget: &Budget, today: &str) -> serde_json::Value {
-    json!({
-        "daily_limit_microusd": budget.daily_limit_microusd,
-        "max_output_tokens": budget.max_output_tokens,
-        "visitor_turns_per_minute": budget.visitor_turns_per_minute,
-        "day": today,
-        "spent_microusd": budget.ledger_spent_microusd,
-    })
+    let changed = batch.run(COMPANY_CHANGE, params![new.name, new.time_zone]);
+    let event = AuditId::new(member.scope.platform());
+    batch.run(AUDIT_ADD, params![event, member.user, "company.changed", ""]);
+    batch.send().await?.touched(changed)?;
+    show(member).await
 }
 
 #[derive(Deserialize)]
 struct Shown {
     name: String,
+    time_zone: String,
     plan: String,
     entries_to_confirm: u32,
     user_name: String,
@@ -99,14 +68,13 @@ struct Shown {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct BudgetChange {
-    daily_limit_microusd: Option<u64>,
-    max_output_tokens: Option<u64>,
-    visitor_turns_per_minute: Option<u64>,
+struct Change {
+    name: Option<String>,
+    time_zone: Option<String>,
 }
 
 const COMPANY_READ: TenantSql = crate::sql!(
-    "select c.name, s.plan, u.name as user_name, m.role,
+    "select c.name, c.time_zone, s.plan, u.name as user_name, m.role,
             (select count(*) from knowledge_entries e where e.company_id = c.company_id and e.to_confirm) as entries_to_confirm
      from companies c
      join subscriptions s on s.company_id = c.company_id
@@ -115,21 +83,11 @@ const COMPANY_READ: TenantSql = crate::sql!(
      where c.company_id = $1"
 );
 
-/// The budget, and what the ledger says of a day.
-pub(crate) const BUDGET_READ: TenantSql = crate::sql!(
-    "select b.daily_limit_microusd, b.max_output_tokens, b.visitor_turns_per_minute,
-            coalesce(d.spent_microusd, 0) as ledger_spent_microusd
-     from budgets b
-     left join ledger_days d on d.company_id = b.company_id and d.day = $2::date
-     where b.company_id = $1"
-);
-
-const BUDGET_CHANGE: TenantSql = crate::sql!(
-    "update budgets
-     set daily_limit_microusd = coalesce($2, daily_limit_microusd),
-         max_output_tokens = coalesce($3, max_output_tokens),
-         visitor_turns_per_minute = coalesce($4, visitor_turns_per_minute),
-         updated_at = now()
+/// A time zone that there is not raises 22023, in the comparison.
+const COMPANY_CHANGE: TenantSql = crate::sql!(
+    "update companies
+     set name = coalesce($2, name),
+         time_zone = case when now() at time zone coalesce($3, time_zone) is not null then coalesce($3, time_zone) end
      where company_id = $1"
 );
 
@@ -137,4 +95,9 @@ const BUDGET_CHANGE: TenantSql = crate::sql!(
 pub(crate) const AUDIT_ADD: TenantSql = crate::sql!(
     "insert into audit_events (company_id, event_id, actor, user_id, action, target)
      values ($1, $2, 'member', $3, $4, $5)"
+);
+
+/// Notes that an agent, or the platform, did something to something.
+pub(crate) const AUDIT_SYSTEM: TenantSql = crate::sql!(
+    "insert into audit_events (company_id, event_id, actor, action, target) values ($1, $2, 'system', $3, $4)"
 );

@@ -16,14 +16,16 @@ pub const SESSION_S: u64 = 30 * 24 * 60 * 60;
 pub const HOST_CACHE_MS: u64 = 30_000;
 /// Most hosts an isolate remembers.
 pub const HOST_CACHE_ENTRIES: usize = 2_000;
-/// Most provider keys that one request may open: a turn tries a few providers, never a whole list.
-pub const KEYS_OPENED_A_REQUEST: u32 = 8;
+/// Most provider keys that one request may open: a turn makes a few calls, at a few providers, never at a whole list.
+pub const KEYS_OPENED_A_REQUEST: u32 = 16;
 /// Keys of one company opened within a minute in one isolate, above which the operator is told.
 pub const KEYS_OPENED_A_MINUTE: u32 = 600;
 /// Most companies of which an isolate counts that.
 pub const KEYS_OPENED_ENTRIES: usize = 2_000;
 /// Milliseconds after which a budget reservation that nobody settled is void.
 pub const HOLD_MS: u64 = 180_000;
+/// Milliseconds for which a settled reservation is known, so that settling it again charges nothing.
+pub const MARK_MS: u64 = 30_000;
 /// Seconds for which Redis keeps an agent's short-term memory of a conversation.
 pub const MEMORY_S: u64 = 24 * 60 * 60;
 /// Days for which Postgres keeps what an agent remembers of a visitor.
@@ -36,6 +38,12 @@ pub const REDIS_TIMEOUT_MS: u32 = 2_000;
 pub const PROVIDER_HEAD_TIMEOUT_MS: u32 = 30_000;
 /// Milliseconds that a model provider may be silent in the middle of an answer.
 pub const PROVIDER_IDLE_TIMEOUT_MS: u32 = 20_000;
+/// Milliseconds after which a turn must have the first word of its answer from whichever model.
+pub const FIRST_WORD_MS: u64 = 45_000;
+/// Milliseconds after which a turn ends, whatever it is at. Well within [`HOLD_MS`].
+pub const TURN_MS: u64 = 120_000;
+/// Most visitor tokens that one network address gets in an hour, of one company.
+pub const VISITORS_PER_HOUR: u64 = 120;
 /// Largest request body, bytes.
 pub const BODY_LIMIT: usize = 64 * 1024;
 /// Largest answer of Postgres or Redis, bytes.
@@ -54,6 +62,9 @@ pub struct Config {
     pub compatible_hosts: Vec<String>,
     /// Whom to tell of a security hole: a URL, `mailto:` included (`SECURITY_CONTACT`; `mailto:security@<root>` by default).
     pub security_contact: String,
+    /// The header in which the edge says where a request comes from (`ADDRESS_HEADER`; `cf-connecting-ip` by default, which
+    /// Cloudflare sets and no client can). Elsewhere name one that the proxy in front overwrites.
+    pub address_header: String,
     pub(crate) secrets: Secrets,
 }
 
@@ -89,6 +100,7 @@ impl Config {
                 .map(|host| host.trim().to_ascii_lowercase())
                 .filter(|host| !host.is_empty())
                 .collect(),
+            address_header: or("ADDRESS_HEADER", "cf-connecting-ip").to_ascii_lowercase(),
             secrets: Secrets::parse(&get)?,
         })
     }

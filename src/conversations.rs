@@ -114,13 +114,41 @@ pub const CONVERSATION_BEGIN: TenantSql = crate::sql!(
        and case when $4::text is null then a.is_default else a.slug = $4 end"
 );
 
-/// Stores a question in a visitor's own conversation; touches nothing in another's.
+/// Refuses, and with it the whole batch, a conversation that has as many questions as it may have.
+pub(crate) const QUESTIONS_GUARD: TenantSql = crate::sql!(
+    "select case when count(*) >= min(b.conversation_questions) then refuse('BH409') end
+     from conversations c
+     join budgets b on b.company_id = c.company_id
+     join messages m on m.company_id = c.company_id and m.conversation_id = c.conversation_id and m.author = 'visitor'
+     where c.company_id = $1 and c.conversation_id = $2 and c.visitor_id = $3"
+);
+
+/// Stores a question in a visitor's own conversation; touches nothing in another's. The same request twice (`$6`) breaks a
+/// unique key.
 pub(crate) const QUESTION_ADD: TenantSql = crate::sql!(
-    "insert into messages (company_id, message_id, conversation_id, author, body)
-     select $1, $2, c.conversation_id, 'visitor', $4
+    "insert into messages (company_id, message_id, conversation_id, author, body, request_hash)
+     select $1, $2, c.conversation_id, 'visitor', $4, $6
      from conversations c
      join agents a on a.company_id = c.company_id and a.agent_id = c.agent_id and a.enabled
      where c.company_id = $1 and c.conversation_id = $3 and c.visitor_id = $5"
+);
+
+/// The question of a request that came before, and its answer if that is there already.
+pub(crate) const REQUEST_READ: TenantSql = crate::sql!(
+    "select q.message_id, q.conversation_id, q.body as question, a.message_id as answer_id, a.body as answer, a.complete,
+            a.source, a.citations, g.slug as agent_slug, g.name as agent_name
+     from messages q
+     join conversations c on c.company_id = q.company_id and c.conversation_id = q.conversation_id
+     join agents g on g.company_id = c.company_id and g.agent_id = c.agent_id
+     left join messages a on a.company_id = q.company_id and a.answers = q.message_id
+     where q.company_id = $1 and q.request_hash = $2 and c.visitor_id = $3"
+);
+
+/// Notes that a person was asked for.
+pub(crate) const HAND_OVER: TenantSql = crate::sql!(
+    "update conversations
+     set handed_over_at = coalesce(handed_over_at, now())
+     where company_id = $1 and conversation_id = $2 and visitor_id = $3"
 );
 
 /// What was said before a message in a visitor's conversation, oldest first.
@@ -140,21 +168,4 @@ pub(crate) const ANSWER_ADD: TenantSql = crate::sql!(
     "insert into messages (company_id, message_id, conversation_id, author, body, complete, source, citations, answers)
      values ($1, $2, $3, 'agent', $4, $5, $6, $7, $8)
      on conflict (company_id, message_id) do nothing"
-);
-
-/// Writes a model call into the ledger and its day's sum, once, however often it is offered.
-pub(crate) const LEDGER_ADD: TenantSql = crate::sql!(
-    "with added as (
-         insert into usage_ledger (company_id, reservation_id, day, conversation_id, provider_id, model,
-                                   input_tokens, output_tokens, cost_microusd, estimated)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
-         on conflict (company_id, reservation_id) do nothing
-         returning company_id, day, cost_microusd
-     )
-     insert into ledger_days (company_id, day, spent_microusd, turns)
-     select $1, day, cost_microusd, 1
-     from added
-     where company_id = $1
-     on conflict (company_id, day) do update
-     set spent_microusd = ledger_days.spent_microusd + excluded.spent_microusd, turns = ledger_days.turns + 1"
 );

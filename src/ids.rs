@@ -77,6 +77,8 @@ ids! {
     LeadId,
     /// A key with which a company's own program calls.
     ApiKeyId,
+    /// Something that the company's people should look at.
+    NoticeId,
     /// An entry of the audit log.
     AuditId,
     /// One incoming request, quoted in errors and logs.
@@ -97,7 +99,24 @@ impl ApiKeyId {
     }
 }
 
+impl VisitorId {
+    /// The id that follows from a digest: UUID version 8 (RFC 9562, section 5.8).
+    #[must_use]
+    pub fn from_digest(digest: [u8; 32]) -> Self {
+        let (half, _) = digest.split_at(16);
+        let mut bytes = [0; 16];
+        bytes.copy_from_slice(half);
+        Self(uuid::Builder::from_custom_bytes(bytes).into_uuid())
+    }
+}
+
 impl CompanyId {
+    /// The id before all others.
+    #[must_use]
+    pub const fn nil() -> Self {
+        Self(uuid::Uuid::nil())
+    }
+
     /// The id that follows from a digest: UUID version 8 (RFC 9562, section 5.8). Such a company sorts anywhere.
     #[must_use]
     pub fn from_digest(digest: [u8; 32]) -> Self {

@@ -32,6 +32,12 @@ pub struct Hit {
 }
 
 impl Hit {
+    /// The entry.
+    #[must_use]
+    pub fn id(&self) -> EntryId {
+        self.entry_id
+    }
+
     /// Whether the entry is so close to the question that it may answer by itself, word for word.
     #[must_use]
     pub fn answers(&self) -> bool {

@@ -15,6 +15,7 @@ use crate::platform::Body;
 use crate::routes::{Call, json as answer};
 use crate::tenant::TenantSql;
 use crate::tenant::auth::{Member, Visitor};
+use crate::tenant::postgres::{Batch, Slot};
 
 /// `POST /v1/leads`: a visitor leaves a name and a phone number or e-mail address.
 ///
@@ -26,29 +27,31 @@ pub async fn add(visitor: Visitor, call: Call) -> Result<Response<Body>, Error> 
 
 async fn add_once(visitor: &Visitor, call: &Call) -> Result<Response<Body>, Error> {
     let new = call.json::<NewLead>().await?;
-    check_texts(&[
-        ("name", Some(&new.name), 120),
-        ("email", new.email.as_ref(), 254),
-        ("phone", new.phone.as_ref(), 40),
-        ("message", new.message.as_ref(), 4_000),
-    ])?;
-    if new.email.is_none() && new.phone.is_none() {
-        return Err(Error::Invalid(
-            "Give a phone number or an e-mail address, so that somebody can call back.".into(),
-        ));
-    }
+    let lead = LeadId::new(visitor.scope.platform());
+    let mut batch = visitor.scope.batch_once();
+    let added = keep(&mut batch, visitor, lead, new.check()?)?;
+    let mut rows = batch.send().await?;
+    rows.touched(added)?;
+    answer(StatusCode::CREATED, &json!({ "lead_id": lead }))
+}
+
+/// Keeps a lead of this visitor's in this batch; it touches nothing when the conversation is not theirs.
+///
+/// # Errors
+/// [`Error::NotFound`] when the conversation's id is none.
+pub(crate) fn keep(
+    batch: &mut Batch<'_>,
+    visitor: &Visitor,
+    lead: LeadId,
+    new: NewLead,
+) -> Result<Slot<()>, Error> {
     let conversation = new
         .conversation_id
         .map(|id| id.parse::<ConversationId>().map_err(|_| Error::NotFound))
         .transpose()?;
-    let platform = visitor.scope.platform();
-    let (contact, lead) = (ContactId::new(platform), LeadId::new(platform));
-    let mut batch = visitor.scope.batch_once();
+    let contact = ContactId::new(visitor.scope.platform());
     batch.run(CONTACT_KEEP, params![contact, visitor.id, new.name, new.email, new.phone]);
-    let added = batch.run(LEAD_ADD, params![lead, visitor.id, conversation, new.message.unwrap_or_default()]);
-    let mut rows = batch.send().await?;
-    rows.touched(added)?;
-    answer(StatusCode::CREATED, &json!({ "lead_id": lead }))
+    Ok(batch.run(LEAD_ADD, params![lead, visitor.id, conversation, new.message.unwrap_or_default()]))
 }
 
 /// `GET /v1/leads`, newest first.
@@ -62,14 +65,47 @@ pub async fn list(member: Member) -> Result<Response<Body>, Error> {
     answer(StatusCode::OK, &json!({ "leads": rows.all(leads)? }))
 }
 
+/// What somebody leaves.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct NewLead {
+pub(crate) struct NewLead {
     name: String,
     email: Option<String>,
     phone: Option<String>,
     message: Option<String>,
     conversation_id: Option<String>,
+}
+
+impl NewLead {
+    /// What came up in a conversation.
+    pub(crate) fn new(
+        name: String,
+        email: Option<String>,
+        phone: Option<String>,
+        message: String,
+        conversation: ConversationId,
+    ) -> Self {
+        Self { name, email, phone, message: Some(message), conversation_id: Some(conversation.to_string()) }
+    }
+
+    /// Itself, if it has a name and a way to be reached.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] with what is missing.
+    pub(crate) fn check(self) -> Result<Self, Error> {
+        check_texts(&[
+            ("name", Some(&self.name), 120),
+            ("email", self.email.as_ref(), 254),
+            ("phone", self.phone.as_ref(), 40),
+            ("message", self.message.as_ref(), 4_000),
+        ])?;
+        if self.email.is_none() && self.phone.is_none() {
+            return Err(Error::Invalid(
+                "Give a phone number or an e-mail address, so that somebody can call back.".into(),
+            ));
+        }
+        Ok(self)
+    }
 }
 
 #[derive(Serialize, Deserialize)]

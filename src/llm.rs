@@ -9,7 +9,7 @@ mod openai;
 #[cfg(test)]
 mod tests;
 
-pub use call::{Stream, start};
+pub use call::{Piece, Stream, start};
 pub use error::LlmError;
 
 use crate::sse;
@@ -149,7 +149,8 @@ impl Prompt {
         });
         let texts = self.turns.iter().flat_map(Turn::texts).chain([&*self.system]);
         let texts = texts.map(|text| upper_bound_tokens(text).saturating_add(TURN_OVERHEAD_TOKENS));
-        tools.chain(texts).fold(PROMPT_OVERHEAD_TOKENS, u32::saturating_add)
+        let around = if self.tools.is_empty() { 0 } else { TOOLS_OVERHEAD_TOKENS };
+        tools.chain(texts).fold(PROMPT_OVERHEAD_TOKENS + around, u32::saturating_add)
     }
 }
 
@@ -171,8 +172,11 @@ pub const TURN_OVERHEAD_TOKENS: u32 = 8;
 /// Anthropic's, whose shortest prompts count that many.
 pub const PROMPT_OVERHEAD_TOKENS: u32 = 32;
 
-/// Tokens that stand around a tool's description: its JSON, and what providers tell a model about tools at all.
-pub const TOOL_OVERHEAD_TOKENS: u32 = 400;
+/// Tokens that stand around a tool's description: its JSON.
+pub const TOOL_OVERHEAD_TOKENS: u32 = 60;
+
+/// Tokens with which providers tell a model about tools at all: Anthropic's page on tool use says 290 to 530.
+pub const TOOLS_OVERHEAD_TOKENS: u32 = 600;
 
 /// One turn of a conversation.
 #[derive(Clone, Debug, PartialEq, Eq)]

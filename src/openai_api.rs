@@ -2,6 +2,7 @@
 //!
 //! It never lets a program see or ask more than the company's own agents, and calls no provider itself.
 
+pub mod completions;
 pub mod request;
 pub mod response;
 
@@ -54,13 +55,19 @@ pub fn refusal(error: &Error, request_id: RequestId) -> Response<Body> {
         error if error.facts().status.is_client_error() => ("invalid_request_error", "invalid_request"),
         _ => ("server_error", "server_error"),
     };
-    if let Some(problem) = problem.as_object_mut() {
-        problem.insert("detail".into(), json!(detail));
-        problem
-            .insert("error".into(), json!({ "message": detail, "type": kind, "param": null, "code": code }));
-    }
+    problem = with_error(problem, &detail, kind, code);
     *response.body_mut() = Body::from(problem.to_string());
     response
+}
+
+/// The problem document with this sentence, and with the member that OpenAI's clients read.
+fn with_error(mut problem: Value, detail: &str, kind: &str, code: &str) -> Value {
+    if let Some(problem) = problem.as_object_mut() {
+        problem.insert("detail".into(), detail.into());
+        let error = json!({ "message": detail, "type": kind, "param": null, "code": code });
+        problem.insert("error".into(), error);
+    }
+    problem
 }
 
 #[derive(Deserialize)]

@@ -7,7 +7,7 @@ use futures_util::StreamExt;
 use futures_util::future::LocalBoxFuture;
 use futures_util::stream::LocalBoxStream;
 
-/// What the core needs of a runtime: send a request, the time, random bytes, work after the response, and a log.
+/// What the core needs of a runtime: send a request, the time and a pause, random bytes, work after the response, and a log.
 ///
 /// One value serves one incoming request. Nothing here is `Send`: a wasm isolate has one thread.
 pub trait Platform {
@@ -22,6 +22,9 @@ pub trait Platform {
 
     /// Wall-clock time, milliseconds since the Unix epoch.
     fn now_ms(&self) -> u64;
+
+    /// Waits so many milliseconds, at least.
+    fn sleep(&self, ms: u32) -> LocalBoxFuture<'static, ()>;
 
     /// Fills the slice from a cryptographically secure source.
     fn fill_random(&self, bytes: &mut [u8]);

@@ -18,6 +18,7 @@ use crate::api_keys::KeyScope;
 use crate::config::{BODY_LIMIT, Config, Place};
 use crate::error::Error;
 use crate::ids::{CompanyId, RequestId};
+use crate::limiter::Refusals;
 use crate::openai_api;
 use crate::platform::{Body, BodyError, Level, Platform};
 use crate::tenant::TenantScope;
@@ -52,19 +53,22 @@ pub async fn serve(
     response
 }
 
-/// What one isolate keeps between requests: settings, a bounded cache keyed by host, and a bounded count by company.
+/// What one isolate keeps between requests: settings, bounded caches keyed by host and by visitor, and a bounded count by
+/// company.
 pub struct App {
     /// The settings.
     pub config: Config,
     pub(crate) hosts: HostCache,
     pub(crate) opens: Opens,
+    pub(crate) refusals: Refusals,
 }
 
 impl App {
     /// An application with these settings and nothing cached.
     #[must_use]
     pub fn new(config: Config) -> Self {
-        Self { config, hosts: HostCache::default(), opens: Opens::default() }
+        let (hosts, opens, refusals) = (HostCache::default(), Opens::default(), Refusals::default());
+        Self { config, hosts, opens, refusals }
     }
 }
 

@@ -9,20 +9,28 @@ use serde::Deserialize;
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
-use crate::config::{ACCESS_TOKEN_S, SESSION_S, VISITOR_TOKEN_S};
+use crate::config::{ACCESS_TOKEN_S, SESSION_S, VISITOR_TOKEN_S, VISITORS_PER_HOUR};
 use crate::error::Error;
 use crate::ids::{SessionId, UserId, VisitorId};
 use crate::params;
 use crate::platform::{Body, Platform};
 use crate::routes::{Call, json as answer, no_content};
-use crate::tenant::auth::Member;
+use crate::tenant::auth::{self, Member};
 use crate::tenant::{TenantScope, TenantSql};
 
-/// `POST /v1/visitor`: a token for a new visitor of this company.
+/// `POST /v1/visitor`: a token for a new visitor of this company. One network address gets only so many an hour.
 ///
 /// # Errors
-/// [`Error::Internal`] when no key can sign.
-pub async fn visitor(scope: TenantScope) -> Result<Response<Body>, Error> {
+/// [`Error::TooMany`] after that, [`Error::Unavailable`] when Redis does not answer and so nobody can count.
+pub async fn visitor(scope: TenantScope, call: Call) -> Result<Response<Body>, Error> {
+    if let Some(address) = auth::address(&call, &scope) {
+        let now_s = scope.platform().now_ms() / 1_000;
+        let key = scope.key_visitors_minted(&address, now_s / 3_600);
+        let minted = scope.redis_eval(COUNT, &[key], &["3600".to_owned()]).await?;
+        if minted.as_u64().is_none_or(|minted| minted > VISITORS_PER_HOUR) {
+            return Err(Error::TooMany(3_600 - now_s % 3_600));
+        }
+    }
     let visitor = VisitorId::new(scope.platform());
     let token = scope.visitor_token(visitor)?;
     answer(

@@ -39,6 +39,8 @@ pub struct TenantScope {
     opened: Cell<u32>,
     /// The idempotency key that the request's work has yet to take.
     claim: Cell<Option<Claim>>,
+    /// A batch of a program's went through, and with it the check of its key: what the request began it may finish.
+    let_in: Cell<bool>,
 }
 
 /// A request that may come twice, as it is known again: what its sender calls it, and all that it says.
@@ -74,6 +76,8 @@ pub struct Company {
     slug: String,
     name: String,
     industry: String,
+    /// Minutes that its clocks are ahead of UTC.
+    utc_offset_minutes: i32,
 }
 
 /// Who acts.
@@ -83,7 +87,8 @@ enum Actor {
     Anyone,
     /// A signed-in person; each batch first checks that membership and session still stand.
     Member { user: UserId, session: SessionId, roles: &'static [&'static str] },
-    /// A program of the company's; each batch first checks that its key still stands and has this scope.
+    /// A program of the company's; each batch checks that its key stands and has this scope, until one
+    /// went through: a turn that was let in must be stored and paid for, though its key be revoked meanwhile.
     Program { key: ApiKeyId, hash: KeyHash, scope: KeyScope },
 }
 
@@ -112,6 +117,12 @@ impl TenantScope {
         &self.company.industry
     }
 
+    /// The company's own day of a time, ISO 8601.
+    #[must_use]
+    pub fn day(&self, now_ms: u64) -> String {
+        crate::limiter::day(now_ms, self.company.utc_offset_minutes)
+    }
+
     /// The request this scope lives for.
     #[must_use]
     pub fn request_id(&self) -> RequestId {
@@ -135,6 +146,11 @@ impl TenantScope {
         &self.claim
     }
 
+    /// The runtime, for work that goes on after the request.
+    pub(crate) fn platform_rc(&self) -> Rc<dyn Platform> {
+        Rc::clone(&self.platform)
+    }
+
     /// Tells the operator of something that is not an error of this request: an event's name and a fact about it.
     pub fn log(&self, level: Level, event: &str, fact: &str) {
         let line = serde_json::json!({
@@ -154,6 +170,8 @@ pub struct Secrets {
     redis: redis::Endpoint,
     token_keys: token::KeyRing,
     master_keys: vault::MasterKeys,
+    platform_keys: vault::PlatformKeys,
+    cron_token: Option<zeroize::Zeroizing<String>>,
 }
 
 impl Secrets {
@@ -163,6 +181,8 @@ impl Secrets {
             redis: redis::Endpoint::parse(get)?,
             token_keys: token::KeyRing::parse(get)?,
             master_keys: vault::MasterKeys::parse(get)?,
+            platform_keys: vault::PlatformKeys::parse(get),
+            cron_token: get("CRON_TOKEN").map(zeroize::Zeroizing::new),
         })
     }
 }

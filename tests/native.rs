@@ -173,6 +173,10 @@ impl Platform for Native {
         u64::try_from(now.as_millis()).unwrap_or_default().saturating_add_signed(self.0.ahead_ms.get())
     }
 
+    fn sleep(&self, ms: u32) -> LocalBoxFuture<'static, ()> {
+        Box::pin(tokio::time::sleep(Duration::from_millis(ms.into())))
+    }
+
     fn fill_random(&self, bytes: &mut [u8]) {
         for chunk in bytes.chunks_mut(16) {
             let random = uuid::Uuid::new_v4();

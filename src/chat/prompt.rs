@@ -3,25 +3,31 @@
 //! It never holds anything that was not read in the turn's own batch or remembered of this very conversation.
 
 use super::question::{QUESTION_LIMIT, Question};
-use crate::agents::{Answering, Context};
+use crate::agents::{Answering, Context, ToolName};
+use crate::budget::Budget;
 use crate::conversations::Said;
 use crate::knowledge::Hit;
-use crate::limiter::{Budget, Opening};
+use crate::limiter::Opening;
 use crate::llm::{Prompt, Turn};
 use crate::memory::Remembered;
 use crate::smart_router::Model;
 use crate::tenant::auth::Visitor;
+use crate::tools::Tool;
 
 /// Longest system text, bytes: what does not fit is left out, least relevant first.
 const SYSTEM_LIMIT: usize = 20_000;
 /// Longest history, bytes: oldest turns are left out.
 const HISTORY_LIMIT: usize = 12_000;
-/// No prompt has more input tokens than this: a token is at least a byte, and each turn has some around it.
-pub(super) const MAX_INPUT_TOKENS: u32 = (SYSTEM_LIMIT + HISTORY_LIMIT + QUESTION_LIMIT) as u32 + 1_000;
+/// Most bytes of what tools are told and answer in one turn.
+pub(super) const TOOLS_LIMIT: usize = 6_000;
+/// No prompt has more input tokens than this: a token is at least a byte, and each turn and tool has some around it.
+pub(super) const MAX_INPUT_TOKENS: u32 =
+    (SYSTEM_LIMIT + HISTORY_LIMIT + QUESTION_LIMIT + TOOLS_LIMIT) as u32 + 4_000;
 
 /// What an answer needs, read with the question's own batch.
 pub(super) struct Read {
     pub(super) agent: Answering,
+    pub(super) tools: Vec<ToolName>,
     pub(super) contexts: Vec<Context>,
     pub(super) hits: Vec<Hit>,
     pub(super) history: Vec<Said>,
@@ -59,7 +65,7 @@ impl Read {
             add(&format!("This visitor asked earlier: {memory}"));
         }
 
-        let mut turns = self.turns(opening);
+        let mut turns = question.history.clone().unwrap_or_else(|| self.turns(opening));
         let mut room = HISTORY_LIMIT;
         let recent = turns.iter().rev().take_while(|turn| {
             let length = turn.texts().map(str::len).sum::<usize>();
@@ -74,7 +80,12 @@ impl Read {
             turns.remove(0);
         }
         turns.push(Turn::User(question.text.clone()));
-        Prompt { system, turns, tools: Vec::new(), max_output_tokens: self.budget.max_output_tokens }
+        let tools =
+            Tool::ALL.into_iter().filter(|tool| self.tools.iter().any(|name| name.tool == tool.name()));
+        let tools = tools.map(Tool::described).collect();
+        let allowed = self.budget.max_output_tokens;
+        let max_output_tokens = question.max_output_tokens.map_or(allowed, |wanted| wanted.clamp(1, allowed));
+        Prompt { system, turns, tools, max_output_tokens }
     }
 
     /// What was said before in this conversation: as Redis remembers it, else as Postgres has it.

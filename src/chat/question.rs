@@ -1,15 +1,15 @@
-//! A visitor's question: checked, stored, and everything read that its answer needs.
+//! A question: checked, stored, and everything read that its answer needs.
 //!
-//! It never stores a question in another visitor's conversation.
+//! It never stores a question in another visitor's conversation, nor the same request twice.
 
 use super::prompt::Read;
-use crate::agents::{AGENT_ANSWERING, Answering, CONTEXT_LIST, Context};
-use crate::company::BUDGET_READ;
-use crate::conversations::{CONVERSATION_BEGIN, HISTORY_LIST, QUESTION_ADD, Said};
+use crate::agents::{AGENT_ANSWERING, Answering, CONTEXT_LIST, Context, TOOL_LIST, ToolName};
+use crate::budget::{BUDGET_READ, Budget};
+use crate::conversations::{CONVERSATION_BEGIN, HISTORY_LIST, QUESTION_ADD, QUESTIONS_GUARD, Said};
 use crate::error::Error;
 use crate::ids::{ConversationId, MessageId};
 use crate::knowledge::{Hit, KNOWLEDGE_SEARCH};
-use crate::limiter::{self, Budget};
+use crate::llm::Turn;
 use crate::memory::{MEMORY_LIST, Recalled};
 use crate::params;
 use crate::smart_router::{MODEL_LIST, Model};
@@ -32,63 +32,99 @@ pub(super) struct Ask {
     agent: Option<String>,
 }
 
-impl Ask {
-    pub(super) fn check(self) -> Result<Self, Error> {
-        if self.message.trim().is_empty() {
-            return Err(Error::Invalid("The message is empty. Write a question.".into()));
-        }
-        if self.message.len() > QUESTION_LIMIT {
-            return Err(Error::Invalid(format!(
-                "The message is longer than {QUESTION_LIMIT} bytes. Make it shorter."
-            )));
-        }
-        Ok(self)
-    }
-}
-
 /// A visitor's question, with the ids under which it is stored.
-pub(super) struct Question {
+pub struct Question {
     pub(super) text: String,
     pub(super) message: MessageId,
     pub(super) conversation: ConversationId,
     /// Begins its conversation, with the agent of this short name, or the default one.
     pub(super) begins: bool,
     pub(super) agent: Option<String>,
+    /// By which a repeated request is known.
+    pub(super) request_hash: Option<[u8; 32]>,
+    /// What was said before, where the asker keeps that itself.
+    pub(super) history: Option<Vec<Turn>>,
+    /// A shorter answer than the company allows.
+    pub(super) max_output_tokens: Option<u32>,
 }
 
 impl Question {
-    pub(super) fn new(visitor: &Visitor, ask: Ask) -> Result<Self, Error> {
+    /// A question that begins a conversation.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] when it is empty or too long.
+    pub fn new(visitor: &Visitor, text: String, agent: Option<String>) -> Result<Self, Error> {
+        if text.trim().is_empty() {
+            return Err(Error::Invalid("The message is empty. Write a question.".into()));
+        }
+        if text.len() > QUESTION_LIMIT {
+            return Err(Error::Invalid(format!(
+                "The message is longer than {QUESTION_LIMIT} bytes. Make it shorter."
+            )));
+        }
         let platform = visitor.scope.platform();
-        let going_on = ask.conversation_id.map(|id| id.parse().map_err(|_| Error::NotFound)).transpose()?;
         Ok(Self {
-            text: ask.message,
+            text,
             message: MessageId::new(platform),
-            conversation: going_on.unwrap_or_else(|| ConversationId::new(platform)),
-            begins: going_on.is_none(),
-            agent: ask.agent,
+            conversation: ConversationId::new(platform),
+            begins: true,
+            agent,
+            request_hash: None,
+            history: None,
+            max_output_tokens: None,
         })
     }
 
-    /// Stores the question and reads what its answer needs: one batch.
-    pub(super) async fn store(&self, visitor: &Visitor) -> Result<Read, Error> {
+    /// With what was said before, and how long the answer may be: for askers who keep their conversations themselves.
+    #[must_use]
+    pub fn after(mut self, history: Vec<Turn>, max_output_tokens: Option<u32>) -> Self {
+        self.history = Some(history);
+        self.max_output_tokens = max_output_tokens;
+        self
+    }
+
+    /// Known again by what its sender calls it (`Idempotency-Key`).
+    ///
+    /// # Errors
+    /// [`Error::Internal`] when there is no master key.
+    pub fn known_by(mut self, visitor: &Visitor, key: Option<&str>) -> Result<Self, Error> {
+        self.request_hash = key.map(|key| visitor.scope.request_hash(visitor.id, key)).transpose()?;
+        Ok(self)
+    }
+
+    pub(super) fn asked(visitor: &Visitor, ask: Ask, key: Option<&str>) -> Result<Self, Error> {
+        let mut question = Self::new(visitor, ask.message, ask.agent)?.known_by(visitor, key)?;
+        if let Some(id) = ask.conversation_id {
+            question.conversation = id.parse().map_err(|_| Error::NotFound)?;
+            question.begins = false;
+        }
+        Ok(question)
+    }
+
+    /// Stores the question and reads what its answer needs: one batch. `day` is the company's own.
+    pub(super) async fn store(&self, visitor: &Visitor, day: &str) -> Result<Read, Error> {
         let (conversation, id) = (self.conversation, visitor.id);
-        let today = limiter::day(visitor.scope.platform().now_ms());
         let mut batch = visitor.scope.batch();
         if self.begins {
             batch.run(CONVERSATION_BEGIN, params![conversation, id, self.agent.as_deref()]);
+        } else {
+            batch.run(QUESTIONS_GUARD, params![conversation, id]);
         }
-        let stored = batch.run(QUESTION_ADD, params![self.message, conversation, &self.text, id]);
-        let agent = batch.add::<Answering>(AGENT_ANSWERING, params![conversation, id]);
+        let hash = self.request_hash.as_ref().map(<[u8; 32]>::as_slice);
+        let stored = batch.run(QUESTION_ADD, params![self.message, conversation, &self.text, id, hash]);
+        let agent = batch.add::<Answering>(AGENT_ANSWERING, params![conversation, id, day]);
+        let tools = batch.add::<ToolName>(TOOL_LIST, params![conversation, id]);
         let contexts = batch.add::<Context>(CONTEXT_LIST, params![]);
         let hits = batch.add::<Hit>(KNOWLEDGE_SEARCH, params![&self.text, conversation, id]);
         let history = batch.add::<Said>(HISTORY_LIST, params![conversation, id, self.message]);
         let memories = batch.add::<Recalled>(MEMORY_LIST, params![conversation, id]);
-        let models = batch.add::<Model>(MODEL_LIST, params![]);
-        let budget = batch.add::<Budget>(BUDGET_READ, params![today]);
+        let models = batch.add::<Model>(MODEL_LIST, params![visitor.scope.platform_kinds()]);
+        let budget = batch.add::<Budget>(BUDGET_READ, params![day]);
         let mut rows = batch.send().await?;
         rows.touched(stored)?;
         Ok(Read {
             agent: rows.one(agent)?,
+            tools: rows.all(tools)?,
             contexts: rows.all(contexts)?,
             hits: rows.all(hits)?,
             history: rows.all(history)?,

@@ -1,60 +1,73 @@
-//! One call of a model: consumes a permit, sends the request, hands out events, and ends in a bill.
+//! One call of a model: consumes a permit, sends the request, hands out pieces, and ends in a charge.
 //!
-//! It never calls without a permit, never spends more than the permit holds, and never ends without a bill.
+//! It never calls without a permit, never spends more than the permit holds, and never ends without a charge.
 
 use std::collections::VecDeque;
 
-use super::{Decoder, Event, LlmError, Prompt, Usage};
+use super::{Decoder, Event, LlmError, Prompt, ToolCall, Usage};
 use crate::config::{PROVIDER_HEAD_TIMEOUT_MS, PROVIDER_IDLE_TIMEOUT_MS};
-use crate::limiter::{Bill, Permit, Spend};
-use crate::platform::{Body, BodyError, Outbound, Platform, SendError};
+use crate::limiter::{Charge, Permit, Spend};
+use crate::platform::{Body, BodyError, Outbound, SendError};
 use crate::smart_router::Choice;
+use crate::tenant::TenantScope;
 use crate::tenant::vault::LlmKey;
 
 /// Most bytes that are read of a provider's error.
 const ERROR_LIMIT: usize = 16 * 1024;
 
 /// A model's answer, on its way.
-pub struct Stream {
+pub struct Stream<'choice> {
     permit: Permit,
-    choice: Choice,
+    choice: &'choice Choice,
     body: Body,
     decoder: Option<Decoder>,
     waiting: VecDeque<Event>,
-    /// An error that is told once the text before it has been.
+    /// An error that is told once what came before it has been.
     failed: Option<LlmError>,
     broken: bool,
     usage: Option<Usage>,
-    bound: Usage,
 }
 
-/// Calls the chosen model. The permit is consumed: it comes back as a bill, here or at the stream's end.
+/// A piece of a model's answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Piece {
+    /// More text; never empty.
+    Text(String),
+    /// A call of a tool.
+    Call(ToolCall),
+}
+
+/// Calls the chosen model. The permit is consumed: it comes back as a charge, here or at the stream's end.
 ///
 /// # Errors
-/// Why the model did not begin to answer, and the bill for it: nothing, since a provider charges nothing then.
-pub async fn start(
-    platform: &dyn Platform,
+/// Why the model did not begin to answer, and the charge: nothing where the provider says so itself or was never reached,
+/// the bound where nobody knows.
+pub async fn start<'choice>(
+    scope: &TenantScope,
     permit: Permit,
-    choice: Choice,
+    choice: &'choice Choice,
     key: LlmKey,
     prompt: &Prompt,
-) -> Result<Stream, (LlmError, Bill)> {
-    let bound = Usage {
-        input_tokens: prompt.upper_bound_input_tokens(),
-        output_tokens: prompt.max_output_tokens,
-        cached_input_tokens: 0,
-    };
-    if choice.cost_microusd(bound) > permit.reserved_microusd() {
+) -> Result<Stream<'choice>, (LlmError, Charge)> {
+    let bound = choice.bound();
+    let fits = prompt.upper_bound_input_tokens() <= bound.input_tokens
+        && prompt.max_output_tokens <= bound.output_tokens
+        && choice.cost_microusd(bound) <= permit.microusd();
+    if !fits {
         // The router does not choose such a model; were it to, nothing is spent.
         return Err((LlmError::BadRequest, permit.release()));
     }
-    let request = match choice.wire().request(choice.base_url(), key.expose(), choice.model(), prompt) {
+    let request = choice
+        .base_url(scope)
+        .map_err(|_| LlmError::Address)
+        .and_then(|url| choice.wire().request(&url, key.expose(), choice.model(), prompt));
+    let request = match request {
         Ok(request) => request,
         Err(error) => return Err((error, permit.release())),
     };
     // The key leaves memory before the answer begins.
     drop(key);
-    let sent = platform.send(Outbound {
+    let sent = scope.platform().send(Outbound {
         request,
         head_timeout_ms: PROVIDER_HEAD_TIMEOUT_MS,
         idle_timeout_ms: PROVIDER_IDLE_TIMEOUT_MS,
@@ -63,8 +76,7 @@ pub async fn start(
         Ok(response) => response,
         // Nobody knows whether the provider took it: charged at the bound, as every unknown is.
         Err(SendError::TimedOut) => {
-            let bill = permit.charge(spend(choice, bound, true));
-            return Err((LlmError::Unreachable, bill));
+            return Err((LlmError::Unreachable, permit.charge(spend(choice, bound, true))));
         }
         Err(SendError::Unreachable) => return Err((LlmError::Unreachable, permit.release())),
     };
@@ -74,31 +86,23 @@ pub async fn start(
         return Err((choice.wire().error(head.status, &head.headers, &text), permit.release()));
     }
     let decoder = Some(choice.wire().decoder());
-    Ok(Stream {
-        permit,
-        choice,
-        body,
-        decoder,
-        waiting: VecDeque::new(),
-        failed: None,
-        broken: false,
-        usage: None,
-        bound,
-    })
+    let waiting = VecDeque::new();
+    Ok(Stream { permit, choice, body, decoder, waiting, failed: None, broken: false, usage: None })
 }
 
-impl Stream {
-    /// The next piece of text, or `None` at the end.
+impl Stream<'_> {
+    /// The next piece, or `None` at the end.
     ///
     /// # Errors
     /// How the answer broke off; what came before it is good.
-    pub async fn next(&mut self) -> Option<Result<String, LlmError>> {
+    pub async fn next(&mut self) -> Option<Result<Piece, LlmError>> {
         loop {
             while let Some(event) = self.waiting.pop_front() {
                 match event {
-                    Event::Delta(text) => return Some(Ok(text)),
+                    Event::Delta(text) => return Some(Ok(Piece::Text(text))),
+                    Event::ToolCall(call) => return Some(Ok(Piece::Call(call))),
                     Event::Usage(usage) => self.usage = Some(usage),
-                    Event::ToolCall(_) | Event::Stop(_) => {}
+                    Event::Stop(_) => {}
                 }
             }
             if let Some(error) = self.failed.take() {
@@ -121,18 +125,23 @@ impl Stream {
 
     /// Ends the call and says what is charged. Before the stream's end this cancels it. Usage that was not reported to
     /// the end is charged at the upper bound of this prompt and its longest answer.
-    pub fn close(self) -> Bill {
+    pub fn close(self) -> Charge {
         let ended = self.decoder.is_none() && !self.broken;
         let (usage, estimated) = match self.usage {
             Some(usage) if ended => (usage, false),
-            _ => (self.bound, true),
+            _ => (self.choice.bound(), true),
         };
         self.permit.charge(spend(self.choice, usage, estimated))
     }
 }
 
-fn spend(choice: Choice, usage: Usage, estimated: bool) -> Spend {
-    let cost_microusd = choice.cost_microusd(usage);
-    let (provider, reason) = (choice.provider(), choice.reason());
-    Spend { provider, model: choice.into_model(), reason, usage, cost_microusd, estimated }
+fn spend(choice: &Choice, usage: Usage, estimated: bool) -> Spend {
+    Spend {
+        provider: choice.provider(),
+        model: choice.model().to_owned(),
+        reason: choice.reason(),
+        usage,
+        cost_microusd: choice.cost_microusd(usage),
+        estimated,
+    }
 }

@@ -8,8 +8,8 @@ use crate::site::assets;
 use crate::tenant::TenantScope;
 use crate::tenant::auth::{Member, Program, Visitor};
 use crate::{
-    agents, api_keys, chat, company, conversations, knowledge, leads, openai_api, openapi, providers,
-    provisioning, sessions, site,
+    agents, api_keys, budget, chat, company, conversations, cron, knowledge, leads, ledger, notices,
+    openai_api, openapi, providers, provisioning, sessions, site,
 };
 
 /// The routes. The order is that of the API's page; the first match wins, and no two match the same request.
@@ -22,6 +22,9 @@ pub static ROUTES: &[Route] = &[
         Box::pin(provisioning::industries(call))
     }),
     apex("POST", "/v1/signup", "Make a company", |call| Box::pin(provisioning::signup(call))),
+    apex("POST", "/v1/cron", "Go round the companies (the operator's token)", |call| {
+        Box::pin(cron::round(call))
+    }),
     apex("GET", "/", "The platform's page, with signing up", |call| Box::pin(site::landing(call))),
     apex("GET", "/assets/site.css", "Its style", |_| Box::pin(assets::file(&assets::SITE_CSS))),
     apex("GET", "/assets/chat.css", "The chat's style, for an example", |_| {
@@ -50,7 +53,7 @@ pub static ROUTES: &[Route] = &[
         Box::pin(async move { site::security::txt(&s.app().config, s.platform()) })
     }),
     // Its visitors.
-    guest("POST", "/v1/visitor", "A visitor token", |s, _| Box::pin(sessions::visitor(s))),
+    guest("POST", "/v1/visitor", "A visitor token", |s, call| Box::pin(sessions::visitor(s, call))),
     visitor("POST", "/v1/chat", "Ask; the answer streams (SSE)", |v, call| Box::pin(chat::turn(v, call))),
     visitor("GET", "/v1/conversations/{id}/messages", "What was said", |v, call| {
         Box::pin(conversations::messages(v, call))
@@ -63,6 +66,18 @@ pub static ROUTES: &[Route] = &[
     guest("POST", "/v1/token/refresh", "Renew the tokens", |s, call| Box::pin(sessions::refresh(s, call))),
     member(Role::Member, "POST", "/v1/logout", "Sign out", |m, _| Box::pin(sessions::logout(m))),
     member(Role::Member, "GET", "/v1/company", "The company", |m, _| Box::pin(company::show(m))),
+    member(Role::Owner, "PATCH", "/v1/company", "Change the company's name or time zone", |m, call| {
+        Box::pin(company::change(m, call))
+    }),
+    member(Role::Member, "GET", "/v1/notices", "What the company's people should look at", |m, _| {
+        Box::pin(notices::list(m))
+    }),
+    member(Role::Member, "POST", "/v1/notices/{id}/seen", "Somebody has seen a notice", |m, call| {
+        Box::pin(notices::seen(m, call))
+    }),
+    member(Role::Member, "GET", "/v1/usage", "Model calls, each with why its model was chosen", |m, _| {
+        Box::pin(ledger::usage(m))
+    }),
     member(Role::Member, "GET", "/v1/leads", "People who want to hear from the company", |m, _| {
         Box::pin(leads::list(m))
     }),
@@ -105,10 +120,10 @@ pub static ROUTES: &[Route] = &[
         Box::pin(providers::remove(m, call))
     }),
     member(Role::Member, "GET", "/v1/budget", "Budget and what is spent today", |m, _| {
-        Box::pin(company::budget(m))
+        Box::pin(budget::show(m))
     }),
     member(Role::Admin, "PATCH", "/v1/budget", "Change the budget", |m, call| {
-        Box::pin(company::budget_change(m, call))
+        Box::pin(budget::change(m, call))
     }),
     // Its own programs, and their keys.
     member(Role::Admin, "GET", "/v1/api-keys", "Keys of the company's own programs", |m, _| {
@@ -123,6 +138,13 @@ pub static ROUTES: &[Route] = &[
     program(KeyScope::Models, "GET", "/v1/models", "Agents, as OpenAI's API lists models", |p, _| {
         Box::pin(openai_api::models(p))
     }),
+    program(
+        KeyScope::Chat,
+        "POST",
+        "/v1/chat/completions",
+        "Ask an agent, as OpenAI's API asks a model",
+        |p, call| Box::pin(openai_api::completions::create(p, call)),
+    ),
 ];
 
 const fn apex(

@@ -15,7 +15,7 @@ const GOOD_FOR_DAYS: u64 = 180;
 /// # Errors
 /// None.
 pub fn txt(config: &Config, platform: &dyn Platform) -> Result<Response<Body>, Error> {
-    let expires = crate::limiter::day(platform.now_ms() + GOOD_FOR_DAYS * 24 * 60 * 60 * 1_000);
+    let expires = crate::limiter::day(platform.now_ms() + GOOD_FOR_DAYS * 24 * 60 * 60 * 1_000, 0);
     let text = format!(
         "Contact: {}\nExpires: {expires}T00:00:00Z\nPreferred-Languages: en\nCanonical: {}/.well-known/security.txt\n",
         config.security_contact,

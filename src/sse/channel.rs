@@ -35,12 +35,13 @@ pub enum Reader {
 impl Sender {
     /// Sends one event when there is room for it.
     pub async fn send(&mut self, name: &'static str, data: &impl Serialize) -> Reader {
+        self.send_bytes(encode(name, data)).await
+    }
+
+    /// Sends bytes that are written already, when there is room for them.
+    pub async fn send_bytes(&mut self, bytes: Bytes) -> Reader {
         let room = std::future::poll_fn(|context| self.0.poll_ready(context)).await;
-        if room.is_err() || self.0.start_send(encode(name, data)).is_err() {
-            Reader::Gone
-        } else {
-            Reader::There
-        }
+        if room.is_err() || self.0.start_send(bytes).is_err() { Reader::Gone } else { Reader::There }
     }
 
     /// Whether the reader has left.

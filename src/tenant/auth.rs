@@ -22,6 +22,8 @@ pub struct Visitor {
     pub scope: TenantScope,
     /// The visitor.
     pub id: VisitorId,
+    /// Stands for the network address it comes from; `None` where the edge does not tell.
+    pub address: Option<String>,
 }
 
 /// A signed-in person of this company. Role and session are checked by the database, in each batch.
@@ -58,7 +60,11 @@ pub async fn guest(call: &Call) -> Result<TenantScope, Error> {
 pub async fn visitor(call: &Call) -> Result<Visitor, Error> {
     let company = call.company().await?;
     match bearer(call, &company)? {
-        Bearer::Visitor(id) => Ok(Visitor { scope: scope(call, company, Actor::Anyone)?, id }),
+        Bearer::Visitor(id) => {
+            let scope = scope(call, company, Actor::Anyone)?;
+            let address = address(call, &scope);
+            Ok(Visitor { scope, id, address })
+        }
         Bearer::Member(..) => Err(Error::Unauthorized),
     }
 }
@@ -108,8 +114,42 @@ pub(crate) fn founder(
         slug: slug.to_owned(),
         name: name.to_owned(),
         industry: industry.to_owned(),
+        utc_offset_minutes: 0,
     };
     scope(call, company, Actor::Anyone)
+}
+
+/// Stands for the network address that a call comes from, as far as the edge says so in the header that the operator
+/// names. A header that a client could write itself would be worth nothing, so there is no other.
+#[must_use]
+pub fn address(call: &Call, scope: &TenantScope) -> Option<String> {
+    let mut values = call.headers.get_all(call.app.config.address_header.as_str()).iter();
+    let (Some(value), None) = (values.next(), values.next()) else { return None };
+    scope.address_hash(value.to_str().ok()?.trim().parse().ok()?)
+}
+
+/// That the operator calls: with the token that only the deployment knows (`CRON_TOKEN`).
+///
+/// # Errors
+/// [`Error::NotFound`] otherwise, also when there is no such token.
+pub(crate) fn operator(call: &Call) -> Result<(), Error> {
+    let secrets = &call.app.config.secrets;
+    let given =
+        call.headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "));
+    let (Some(token), Some(given)) = (&secrets.cron_token, given) else { return Err(Error::NotFound) };
+    // Digests are compared, so that the time it takes says nothing of the token.
+    let digest = |text: &str| secrets.master_keys.digest("bulkhead/cron", text);
+    if digest(token)? == digest(given)? { Ok(()) } else { Err(Error::NotFound) }
+}
+
+/// Scopes of the companies after one, in the order of their ids, for the round that looks after all of them.
+///
+/// # Errors
+/// [`Error::Unavailable`] when the database does not answer.
+pub(crate) async fn round(call: &Call, last: CompanyId, how_many: u32) -> Result<Vec<TenantScope>, Error> {
+    let database = &call.app.config.secrets.database;
+    let companies = postgres::companies_after(&*call.platform, database, last, how_many).await?;
+    companies.into_iter().map(|company| scope(call, company, Actor::Anyone)).collect()
 }
 
 impl TenantScope {
@@ -161,6 +201,7 @@ fn scope(call: &Call, company: Company, actor: Actor) -> Result<TenantScope, Err
         platform: Rc::clone(&call.platform),
         opened: Cell::new(0),
         claim: Cell::new(None),
+        let_in: Cell::new(false),
     })
 }
 

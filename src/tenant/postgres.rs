@@ -17,6 +17,7 @@ use super::rows::{Outcome, bytea_text};
 use super::{Actor, Company, TenantScope, TenantSql, required};
 use crate::config::{ConfigError, DATABASE_TIMEOUT_MS, REPLY_LIMIT};
 use crate::error::Error;
+use crate::ids::CompanyId;
 use crate::knockout::{Wall, filtered, stands};
 use crate::platform::{Outbound, Platform};
 
@@ -31,7 +32,9 @@ impl TenantScope {
         {
             batch.push(MEMBER_CHECK.text(), params![session, user, roles]);
         }
-        if let Actor::Program { key, hash, scope } = self.actor {
+        if let Actor::Program { key, hash, scope } = self.actor
+            && !self.let_in.get()
+        {
             batch.push(PROGRAM_CHECK.text(), params![key, &hash.0[..], scope.as_str()]);
             batch.push(PROGRAM_USED.text(), params![key]);
         }
@@ -107,6 +110,7 @@ impl Batch<'_> {
     pub async fn send(self) -> Result<Outcomes, Error> {
         let endpoint = &self.scope.app.config.secrets.database;
         let outcomes = endpoint.send(&*self.scope.platform, &self.queries).await?;
+        self.scope.let_in.set(true);
         Ok(Outcomes(outcomes.into_iter().map(Some).collect()))
     }
 
@@ -217,7 +221,7 @@ macro_rules! id_params {
     )*};
 }
 
-id_params!(CompanyId UserId SessionId VisitorId AgentId ConversationId MessageId MemoryId CategoryId EntryId ProviderId ReservationId AuditId ContactId LeadId ApiKeyId RequestId);
+id_params!(CompanyId UserId SessionId VisitorId AgentId ConversationId MessageId MemoryId CategoryId EntryId ProviderId ReservationId AuditId ContactId LeadId NoticeId ApiKeyId RequestId);
 
 /// Parameters `$2` and on of a statement.
 #[macro_export]
@@ -309,6 +313,12 @@ impl SqlError {
             Some("BH401") => Error::Unauthorized,
             Some("BH403") => Error::Forbidden,
             Some("BH208") => Error::Repeated,
+            Some("BH409") => Error::Conflict(
+                "This conversation has as many questions as it may have. Start a new one.".into(),
+            ),
+            Some("22023") => Error::Invalid(
+                "There is no such time zone. Take one like America/New_York or Europe/Berlin.".into(),
+            ),
             Some("23505") => Error::Conflict(taken(self.constraint.as_deref()).to_owned()),
             Some("23503") if self.constraint.as_deref() == Some("conversations_company_id_agent_id_fkey") => {
                 Error::Conflict(
@@ -359,7 +369,26 @@ pub(super) async fn company_by_host(
 }
 
 /// Answers from two tables through a `security definer` function; the worker's role cannot read them unscoped.
-const COMPANY_BY_HOST: &str = "select company_id, slug, name, industry from company_by_host($1, $2)";
+const COMPANY_BY_HOST: &str =
+    "select company_id, slug, name, industry, utc_offset_minutes from company_by_host($1, $2)";
+
+/// The companies after one, in the order of their ids: for work that goes from one to the next.
+pub(super) async fn companies_after(
+    platform: &dyn Platform,
+    endpoint: &Endpoint,
+    last: CompanyId,
+    how_many: u32,
+) -> Result<Vec<Company>, Error> {
+    let params = vec![last.to_string().into(), how_many.into()];
+    let query = Query { query: COMPANIES_AFTER.into(), params };
+    let outcome = endpoint.send(platform, &[query]).await?.into_iter().next();
+    let outcome = outcome.ok_or_else(|| Error::Internal("the database answered no statement".into()))?;
+    outcome.into_rows().map_err(|error| Error::Internal(format!("companies_after: {error}")))
+}
+
+/// The other question across companies; like the first it goes through a `security definer` function.
+const COMPANIES_AFTER: &str =
+    "select company_id, slug, name, industry, utc_offset_minutes from companies_after($1, $2)";
 
 /// The industries that a company can start from: platform data, the same for everybody.
 pub(crate) async fn industries(call: &crate::routes::Call) -> Result<Vec<Industry>, Error> {

@@ -12,7 +12,7 @@ use serde_json::Value;
 use super::{TenantScope, required};
 use crate::config::{ConfigError, REDIS_TIMEOUT_MS, REPLY_LIMIT};
 use crate::error::Error;
-use crate::ids::{ConversationId, VisitorId};
+use crate::ids::ConversationId;
 use crate::knockout::{Wall, stands};
 use crate::platform::{Outbound, Platform};
 
@@ -28,10 +28,16 @@ impl TenantScope {
         TenantKey(format!("daily_spend:{{{}}}:{day}", self.tag()))
     }
 
-    /// How many turns a visitor began in a minute (Unix time / 60): a counter.
+    /// How many questions came in a minute (Unix time / 60), of all visitors, of each, and of each network address: a hash.
     #[must_use]
-    pub fn key_visitor_turns(&self, visitor: VisitorId, minute: u64) -> TenantKey {
-        TenantKey(format!("visitor_turns:{{{}}}:{visitor}:{minute}", self.tag()))
+    pub fn key_questions(&self, minute: u64) -> TenantKey {
+        TenantKey(format!("questions:{{{}}}:{minute}", self.tag()))
+    }
+
+    /// How many visitor tokens a network address (by its hash) asked for in an hour (Unix time / 3600): a counter.
+    #[must_use]
+    pub fn key_visitors_minted(&self, address_hash: &str, hour: u64) -> TenantKey {
+        TenantKey(format!("visitors_minted:{{{}}}:{address_hash}:{hour}", self.tag()))
     }
 
     /// What was said of late in a conversation: a list. Each value names company and visitor once more.

@@ -9,8 +9,11 @@
 pub(crate) mod opens;
 mod rewrap;
 
+use std::net::IpAddr;
+
 use aes_gcm::aead::{Aead, KeyInit, Payload};
 use aes_gcm::{Aes256Gcm, Nonce};
+use base64ct::{Base64UrlUnpadded, Encoding};
 use hkdf::Hkdf;
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
@@ -19,8 +22,9 @@ use super::rows::hex;
 use super::{TenantScope, required, secret_bytes};
 use crate::config::ConfigError;
 use crate::error::Error;
-use crate::ids::{CompanyId, ProviderId};
+use crate::ids::{CompanyId, ProviderId, VisitorId};
 use crate::knockout::{Wall, stands};
+use crate::providers::Kind;
 
 pub use rewrap::{Rewrap, Wrapped, master_of};
 
@@ -88,6 +92,65 @@ impl TenantScope {
         let ring = &self.app.config.secrets.master_keys;
         ring.seal(self.company.id, what, text, nonce)
             .ok_or_else(|| Error::Internal("vault: a text could not be sealed".into()))
+    }
+}
+
+/// The operator's own model keys (`PLATFORM_OPENAI_KEY`, `PLATFORM_ANTHROPIC_KEY`), for companies whose plan and settings
+/// allow them. None by default.
+pub(super) struct PlatformKeys(Vec<(Kind, Zeroizing<String>)>);
+
+impl PlatformKeys {
+    pub(super) fn parse(get: &dyn Fn(&str) -> Option<String>) -> Self {
+        let names = [(Kind::OpenAi, "PLATFORM_OPENAI_KEY"), (Kind::Anthropic, "PLATFORM_ANTHROPIC_KEY")];
+        Self(names.into_iter().filter_map(|(kind, name)| Some((kind, Zeroizing::new(get(name)?)))).collect())
+    }
+}
+
+impl TenantScope {
+    /// The kinds of provider for which the operator has a key of its own.
+    #[must_use]
+    pub fn platform_kinds(&self) -> Vec<String> {
+        let keys = &self.app.config.secrets.platform_keys.0;
+        keys.iter().map(|(kind, _)| kind.as_str().to_owned()).collect()
+    }
+
+    /// The operator's own key for a kind of provider. That this company may use it was decided by the statement that
+    /// listed the model.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] when there is none.
+    pub fn platform_key(&self, kind: Kind) -> Result<LlmKey, Error> {
+        let keys = &self.app.config.secrets.platform_keys.0;
+        let key = keys.iter().find(|(other, _)| *other == kind);
+        key.map(|(_, key)| LlmKey(key.clone()))
+            .ok_or_else(|| Error::Internal("vault: the operator has no key of this kind".into()))
+    }
+
+    /// Stands for a network address for a day, to count by: of no use to whoever reads Redis. An IPv6 address counts as its
+    /// network, since its owner has as many addresses there as they like.
+    #[must_use]
+    pub fn address_hash(&self, address: IpAddr) -> Option<String> {
+        let network = match address {
+            IpAddr::V4(address) => address.to_string(),
+            IpAddr::V6(address) => address
+                .segments()
+                .iter()
+                .take(4)
+                .fold(String::new(), |text, segment| format!("{text}{segment:x}:")),
+        };
+        let text = format!("{}/{}/{network}", self.company.id, self.day(self.platform.now_ms()));
+        let digest = self.app.config.secrets.master_keys.digest("bulkhead/address", &text).ok()?;
+        let (short, _) = digest.split_at(12);
+        Some(Base64UrlUnpadded::encode_string(short))
+    }
+
+    /// A digest of what a visitor calls a request of theirs, by which it is known again.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] when there is no master key.
+    pub fn request_hash(&self, visitor: VisitorId, key: &str) -> Result<[u8; 32], Error> {
+        let text = format!("{}/{visitor}/{key}", self.company.id);
+        self.app.config.secrets.master_keys.digest("bulkhead/request", &text)
     }
 }
 

@@ -91,3 +91,77 @@ test("what is not there raises what the client calls not found", async () => {
   const { client } = await program(acme, ["models", "chat"]);
   await assert.rejects(client.files.list(), (error) => error instanceof OpenAI.NotFoundError);
 });
+
+const ask = (agent, content, more = {}) => ({ model: agent, messages: [{ role: "user", content }], ...more });
+
+test("an agent answers whole", async () => {
+  const { client } = await program(acme, ["models", "chat"]);
+  const [agent] = (await client.models.list()).data;
+  const answer = await client.chat.completions.create({
+    model: agent.id,
+    messages: [
+      { role: "system", content: "The customer is in a hurry." },
+      { role: "user", content: "Hello?" },
+      { role: "assistant", content: "Hello, how can I help?" },
+      { role: "user", content: [{ type: "text", text: "Do you fix leaks?" }] },
+    ],
+    temperature: 0.2,
+    max_completion_tokens: 100,
+    user: "customer-7",
+  });
+  assert.match(answer.id, /^chatcmpl-/);
+  assert.equal(answer.object, "chat.completion");
+  assert.equal(answer.model, agent.id);
+  const [choice] = answer.choices;
+  assert.equal(choice.message.role, "assistant");
+  assert.ok(choice.message.content.length > 20, JSON.stringify(answer));
+  assert.equal(choice.finish_reason, "stop");
+  assert.equal(answer.usage.total_tokens, answer.usage.prompt_tokens + answer.usage.completion_tokens);
+});
+
+test("an agent's answer streams", async () => {
+  const { client } = await program(acme, ["models", "chat"]);
+  const [agent] = (await client.models.list()).data;
+  const stream = await client.chat.completions.create(
+    ask(agent.id, "Do you fix leaks?", { stream: true, stream_options: { include_usage: true } }),
+  );
+  const chunks = [];
+  for await (const chunk of stream) chunks.push(chunk);
+  assert.equal(chunks[0].choices[0].delta.role, "assistant");
+  const text = chunks.map((chunk) => chunk.choices[0]?.delta.content ?? "").join("");
+  assert.ok(text.length > 20, text);
+  assert.equal(chunks.at(-2).choices[0].finish_reason, "stop");
+  assert.deepEqual(chunks.at(-1).choices, []);
+  assert.ok(Number.isInteger(chunks.at(-1).usage.total_tokens));
+  assert.ok(chunks.slice(0, -1).every((chunk) => chunk.usage === null), "asked for, and null until the end");
+  // The client's own helper puts the chunks together again.
+  const whole = await client.chat.completions.stream(ask(agent.id, "Do you fix leaks?")).finalChatCompletion();
+  assert.equal(whole.choices[0].message.content, text);
+});
+
+test("what an agent does not do is refused in the client's own terms", async () => {
+  const { client } = await program(acme, ["models", "chat"]);
+  const refused = (body, kind, code, param) => assert.rejects(client.chat.completions.create(body), (error) => {
+    assert.ok(error instanceof kind, String(error));
+    assert.deepEqual([error.code, error.param], [code, param]);
+    return true;
+  });
+  const [agent] = (await client.models.list()).data;
+  await refused(ask("nobody", "Hello?"), OpenAI.NotFoundError, "model_not_found", "model");
+  await refused(ask(agent.id, "Hello?", { n: 2 }), OpenAI.BadRequestError, "unsupported_parameter", "n");
+  await refused(ask(agent.id, "Hello?", { tools: [{ type: "function", function: { name: "f" } }] }),
+    OpenAI.BadRequestError, "unsupported_parameter", "tools");
+  await refused({ model: agent.id, messages: [] }, OpenAI.BadRequestError, "missing_required_parameter", "messages");
+  const { client: other } = await program(acme, ["models"]);
+  await assert.rejects(other.chat.completions.create(ask(agent.id, "Hello?")), OpenAI.PermissionDeniedError);
+});
+
+test("the same request again is answered as it was", async () => {
+  const { client } = await program(acme, ["models", "chat"]);
+  const [agent] = (await client.models.list()).data;
+  const headers = { "Idempotency-Key": randomBytes(16).toString("hex") };
+  const first = await client.chat.completions.create(ask(agent.id, "Do you fix leaks?"), { headers });
+  const again = await client.chat.completions.create(ask(agent.id, "Do you fix leaks?"), { headers });
+  assert.equal(again.id, first.id);
+  assert.equal(again.choices[0].message.content, first.choices[0].message.content);
+});

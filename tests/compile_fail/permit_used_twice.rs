@@ -1,6 +1,6 @@
 //@ error: use of moved value: `permit`
-use bulkhead::limiter::{Bill, Permit};
+use bulkhead::limiter::{Charge, Permit};
 
-pub fn twice(permit: Permit) -> [Bill; 2] {
+pub fn twice(permit: Permit) -> [Charge; 2] {
     [permit.release(), permit.release()]
 }

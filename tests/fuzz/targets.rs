@@ -125,6 +125,10 @@ impl Platform for Nowhere {
         1_800_000_000_000
     }
 
+    fn sleep(&self, _: u32) -> LocalBoxFuture<'static, ()> {
+        Box::pin(async {})
+    }
+
     fn fill_random(&self, bytes: &mut [u8]) {
         bytes.fill(7);
     }

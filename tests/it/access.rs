@@ -282,6 +282,9 @@ impl<'company> World<'company> {
             ("POST", "/v1/providers") => {
                 json!({ "kind": "openai", "name": "P", "api_key": "test-ok-access" })
             }
+            ("POST", "/v1/chat/completions") => {
+                json!({ "model": "customer-service", "messages": [{ "role": "user", "content": "Do you fix leaks?" }] })
+            }
             ("POST", "/v1/api-keys") => json!({ "name": "A program", "scopes": ["chat"] }),
             ("PATCH", "/v1/agents/{id}" | "/v1/providers/{id}") => json!({ "name": "Renamed" }),
             ("PATCH", "/v1/knowledge/{id}") => json!({ "answer": "Changed." }),

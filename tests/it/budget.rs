@@ -21,7 +21,7 @@ pub(crate) async fn redis(stand: &Stand, command: serde_json::Value) -> serde_js
 
 fn today() -> String {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
-    bulkhead::limiter::day(u64::try_from(now.as_millis()).unwrap())
+    bulkhead::limiter::day(u64::try_from(now.as_millis()).unwrap(), 0)
 }
 
 /// The key of a company's day.
@@ -129,13 +129,13 @@ async fn a_budget_that_names_another_company_is_no_budget() {
             day_key(&acme),
             "company",
             bright.id,
-            "limit",
-            "999999999",
-            "ceiling",
-            "1",
-            "turns",
-            "12",
+            "limits",
+            "999999999:999999999:12:60:600:100",
+            "bounds",
+            "1:1:1:1",
             "spent",
+            "0",
+            "tokens",
             "0"
         ]),
     )

@@ -1,10 +1,13 @@
-//! The limiter's scripts against a model of what they promise: a thousand random days of two hundred operations each.
+//! The limiter's scripts against a model of what they promise: random days of two hundred operations each, and ten thousand
+//! schedules of clients that come at the same time.
 //!
 //! Proptest prints the shortest day that breaks a promise, and its seed.
 
+mod schedules;
+
 use std::collections::BTreeMap;
 
-use bulkhead::limiter::{OPEN, SETTLE};
+use bulkhead::limiter::scripts::{OPEN, SETTLE};
 use bulkhead_tests::stand::Stand;
 use bulkhead_tests::tally::tally;
 use proptest::collection::vec;
@@ -38,18 +41,29 @@ fn op() -> impl Strategy<Value = Op> {
         2 => (0..40_000_u64).prop_map(Op::Wait),
         1 => Just(Op::Forget),
         1 => (0..3_000_u64).prop_map(Op::Limit),
-        1 => (0..400_u64).prop_map(Op::Ceiling),
+        1 => (1..400_u64).prop_map(Op::Ceiling),
     ]
+}
+
+/// Money and tokens.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Amount {
+    microusd: u64,
+    tokens: u64,
 }
 
 /// A reservation, as it ought to be.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Reservation {
-    Held { amount: u64, void_at: u64 },
+    Held { amount: Amount, void_at: u64 },
     Settled { mark_until: u64 },
 }
 
 const HOLD_MS: u64 = 60_000;
+/// Most turns on their way at once.
+const TURNS: usize = 12;
+/// A turn uses at most so many tokens for each micro-dollar that it may cost.
+const TOKENS: u64 = 10;
 
 /// One company's day: what ought to be, and the real one.
 struct Day<'redis> {
@@ -58,12 +72,13 @@ struct Day<'redis> {
     company: String,
     now: u64,
     limit: u64,
+    monthly_tokens: u64,
     ceiling: u64,
     /// What Redis has been told of limit and ceiling; nothing after it forgot.
     told: Option<(u64, u64)>,
-    spent: u64,
+    spent: Amount,
     /// Everything ever charged: what the ledger in Postgres would say.
-    ledger: u64,
+    ledger: Amount,
     reservations: BTreeMap<u8, Reservation>,
     opened: u64,
     calls: u64,
@@ -78,7 +93,7 @@ impl Day<'_> {
             Op::Forget => {
                 redis::cmd("DEL").arg(&self.keys[0]).exec(self.redis).unwrap();
                 self.told = None;
-                self.spent = 0;
+                self.spent = Amount::default();
                 self.reservations.clear();
             }
             Op::Open(id) => self.open(id)?,
@@ -90,153 +105,200 @@ impl Day<'_> {
 
     /// As the worker does it: ask, and tell the limits when Redis has none or others.
     fn open(&mut self, id: u8) -> Result<(), TestCaseError> {
-        let mut verdict = self.ask(id, false);
         let known = Some((self.limit, self.ceiling));
-        prop_assert_eq!(verdict == "unseeded", self.told.is_none());
-        let seeded = self.told != known;
-        if seeded {
-            // The first answer was for old limits: what it held is replaced.
-            if verdict == "held" {
-                let amount = self.told.map_or(0, |(_, ceiling)| ceiling);
-                self.expect_held(id, amount);
-            }
-            verdict = self.ask(id, true);
-            self.told = known;
-            self.spent = self.spent.max(self.ledger);
-            self.reservations.remove(&id);
+        if let Some((limit, ceiling)) = self.told {
+            self.clear_void();
+            let expected = self.expected(id, limit, ceiling);
+            let verdict = self.ask(id, false);
+            prop_assert_eq!(&verdict, &expected);
+        } else {
+            prop_assert_eq!(self.ask(id, false).0, "unseeded");
         }
-        let before = self.reservations.get(&id).copied().filter(|_| !seeded);
-        let expected = match self.live(id) {
-            Some(Reservation::Held { .. }) if before.is_some() => "held",
-            Some(Reservation::Settled { .. }) => "refused",
-            _ if self.spent + self.held() + self.ceiling > self.limit => "refused",
-            _ => "held",
-        };
-        prop_assert_eq!(&verdict, expected);
-        if verdict == "held" {
-            self.expect_held(id, self.ceiling);
-            self.opened += 1;
+        if self.told != known {
+            self.told = known;
+            self.spent.microusd = self.spent.microusd.max(self.ledger.microusd);
+            self.spent.tokens = self.spent.tokens.max(self.ledger.tokens);
+            if matches!(self.reservations.get(&id), Some(Reservation::Held { .. })) {
+                self.reservations.remove(&id);
+            }
+            self.clear_void();
+            let expected = self.expected(id, self.limit, self.ceiling);
+            let verdict = self.ask(id, true);
+            prop_assert_eq!(&verdict, &expected);
         }
         Ok(())
     }
 
-    fn expect_held(&mut self, id: u8, amount: u64) {
-        if !matches!(self.live(id), Some(Reservation::Held { .. })) {
-            self.reservations.insert(id, Reservation::Held { amount, void_at: self.now + HOLD_MS });
+    /// What the script has to say under these limits; what it holds is entered.
+    fn expected(&mut self, id: u8, limit: u64, ceiling: u64) -> (String, Amount) {
+        let said = |verdict: &str, amount| (verdict.to_owned(), amount);
+        match self.reservations.get(&id) {
+            Some(Reservation::Settled { .. }) => return said("refused", Amount::default()),
+            Some(Reservation::Held { amount, .. }) => return said("held", *amount),
+            None => {}
         }
+        let held = self.reservations.values().filter(|one| matches!(one, Reservation::Held { .. })).count();
+        if held >= TURNS {
+            return said("busy", Amount::default());
+        }
+        let bounds = Bounds::of(ceiling);
+        let left = |limit: u64, spent: u64, held: u64| limit.saturating_sub(spent + held);
+        let left = Amount {
+            microusd: left(limit, self.spent.microusd, self.held().microusd),
+            tokens: left(self.monthly_tokens, self.spent.tokens, self.held().tokens),
+        };
+        if left.microusd < bounds.least.max(1) || left.tokens < bounds.least_tokens.max(1) {
+            return said("refused", Amount::default());
+        }
+        let amount =
+            Amount { microusd: bounds.most.min(left.microusd), tokens: bounds.most_tokens.min(left.tokens) };
+        self.reservations.insert(id, Reservation::Held { amount, void_at: self.now + HOLD_MS });
+        self.opened += 1;
+        said("held", amount)
     }
 
     /// Settles what is held, or what was held and is void by now: the money was spent all the same, once.
     fn settle(&mut self, id: u8, share: Option<u64>) -> Result<(), TestCaseError> {
         let amount = match self.reservations.get(&id) {
             Some(Reservation::Held { amount, .. }) => *amount,
-            _ => self.ceiling,
+            _ => Amount { microusd: self.ceiling, tokens: self.ceiling * TOKENS },
         };
-        let cost = share.map_or(0, |share| amount * share / 1_000);
+        let of = |amount: u64| share.map_or(0, |share| amount * share / 1_000);
+        let cost = Amount { microusd: of(amount.microusd), tokens: of(amount.tokens) };
+        let args = [
+            self.company.clone(),
+            id.to_string(),
+            self.now.to_string(),
+            HOLD_MS.to_string(),
+            cost.microusd.to_string(),
+            cost.tokens.to_string(),
+            String::new(),
+            "60".into(),
+            "0".into(),
+        ];
         let reply: String = redis::cmd("EVAL")
             .arg(SETTLE)
             .arg(2)
             .arg(&self.keys[0])
             .arg(&self.keys[2])
-            .arg(&[
-                self.company.clone(),
-                id.to_string(),
-                (self.now + HOLD_MS).to_string(),
-                cost.to_string(),
-                "60".into(),
-            ])
+            .arg(&args)
             .query(self.redis)
             .unwrap();
         self.calls += 1;
         prop_assert_eq!(reply, "ok");
         // A mark stays until a turn that begins finds it to be old, so only its being there counts.
         if !matches!(self.reservations.get(&id), Some(Reservation::Settled { .. })) {
-            self.spent += cost;
-            self.ledger += cost;
+            for sum in [&mut self.spent, &mut self.ledger] {
+                sum.microusd += cost.microusd;
+                sum.tokens += cost.tokens;
+            }
             self.reservations.insert(id, Reservation::Settled { mark_until: self.now + HOLD_MS });
-        } else {
-            self.reservations.insert(id, Reservation::Settled { mark_until: self.mark(id) });
         }
         Ok(())
     }
 
-    fn mark(&self, id: u8) -> u64 {
-        match self.reservations.get(&id) {
-            Some(Reservation::Settled { mark_until }) => *mark_until,
-            _ => 0,
-        }
-    }
-
-    fn ask(&mut self, id: u8, seed: bool) -> String {
+    fn ask(&mut self, id: u8, seeds: bool) -> (String, Amount) {
         let mut args = vec![self.company.clone(), id.to_string(), self.now.to_string(), HOLD_MS.to_string()];
-        if seed {
-            args.extend([self.limit, self.ceiling, 1_000_000, self.ledger].map(|number| number.to_string()));
+        args.extend(["visitor".into(), "address".into()]);
+        if seeds {
+            args.push(format!("{}:{}:1000000:1000000:1000000:{TURNS}", self.limit, self.monthly_tokens));
+            args.push(Bounds::of(self.ceiling).to_string());
+            args.extend([self.ledger.microusd, self.ledger.tokens].map(|number| number.to_string()));
         }
         let reply: redis::Value =
             redis::cmd("EVAL").arg(OPEN).arg(3).arg(&self.keys).arg(&args).query(self.redis).unwrap();
         self.calls += 1;
-        // Whoever begins a turn clears away what is void, if the day is known at all.
-        if seed || self.told.is_some() {
-            let now = self.now;
-            self.reservations.retain(|_, reservation| match reservation {
-                Reservation::Held { void_at, .. } => *void_at > now,
-                Reservation::Settled { mark_until } => *mark_until > now,
-            });
-        }
         let fields: Vec<redis::Value> = redis::from_redis_value(reply).unwrap();
-        redis::from_redis_value(fields.into_iter().next().unwrap()).unwrap()
+        let text = |at: usize| redis::from_redis_value::<String>(fields[at].clone()).unwrap();
+        let number = |at: usize| text(at).parse::<u64>().unwrap();
+        (text(0), Amount { microusd: number(1), tokens: number(2) })
     }
 
-    fn live(&self, id: u8) -> Option<Reservation> {
-        self.reservations.get(&id).copied()
-    }
-
-    fn held(&self) -> u64 {
-        let amounts = self.reservations.values().map(|reservation| match reservation {
-            Reservation::Held { amount, void_at } if *void_at > self.now => *amount,
-            _ => 0,
+    /// Whoever begins a turn clears away what is void.
+    fn clear_void(&mut self) {
+        let now = self.now;
+        self.reservations.retain(|_, reservation| match reservation {
+            Reservation::Held { void_at, .. } => *void_at > now,
+            Reservation::Settled { mark_until } => *mark_until > now,
         });
-        amounts.sum()
+    }
+
+    fn held(&self) -> Amount {
+        let mut sum = Amount::default();
+        for reservation in self.reservations.values() {
+            if let Reservation::Held { amount, void_at } = reservation
+                && *void_at > self.now
+            {
+                sum.microusd += amount.microusd;
+                sum.tokens += amount.tokens;
+            }
+        }
+        sum
     }
 
     /// Redis has exactly what the model has.
     fn promises(&mut self) -> Result<(), TestCaseError> {
         let day: BTreeMap<String, String> =
             redis::cmd("HGETALL").arg(&self.keys[0]).query(self.redis).unwrap();
-        prop_assert_eq!(day.get("spent").map_or(0, |spent| spent.parse().unwrap()), self.spent);
-        let held: u64 = day
-            .iter()
-            .filter(|(field, _)| field.starts_with("h:"))
-            .filter_map(|(_, value)| value.split_once(':'))
-            .filter(|(amount, void_at)| *amount != "s" && void_at.parse::<u64>().unwrap() > self.now)
-            .map(|(amount, _)| amount.parse::<u64>().unwrap())
-            .sum();
+        let number = |field: &str| day.get(field).map_or(0, |text| text.parse::<u64>().unwrap());
+        prop_assert_eq!(Amount { microusd: number("spent"), tokens: number("tokens") }, self.spent);
+        let mut held = Amount::default();
+        for (_, value) in day.iter().filter(|(field, _)| field.starts_with("h:")) {
+            let parts: Vec<&str> = value.split(':').collect();
+            if parts[0] != "s" && parts[2].parse::<u64>().unwrap() > self.now {
+                held.microusd += parts[0].parse::<u64>().unwrap();
+                held.tokens += parts[1].parse::<u64>().unwrap();
+            }
+        }
         prop_assert_eq!(held, self.held());
         Ok(())
     }
 }
 
+/// What a turn costs at most and at least, from the dearest model's price.
+struct Bounds {
+    most: u64,
+    least: u64,
+    most_tokens: u64,
+    least_tokens: u64,
+}
+
+impl Bounds {
+    fn of(ceiling: u64) -> Self {
+        let least = ceiling.div_ceil(4);
+        Self { most: ceiling, least, most_tokens: ceiling * TOKENS, least_tokens: least * TOKENS }
+    }
+}
+
+impl std::fmt::Display for Bounds {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}:{}:{}:{}", self.most, self.least, self.most_tokens, self.least_tokens)
+    }
+}
+
 #[test]
-fn a_thousand_days_keep_their_promises() {
+fn random_days_keep_their_promises() {
     let connection =
         redis::Client::open(Stand::get().redis_native_url.as_str()).unwrap().get_connection().unwrap();
     // Proptest takes a closure that changes nothing, so what changes is in cells.
     let connection = std::cell::RefCell::new(connection);
     let total = std::cell::Cell::new((0, 0));
-    let mut runner = TestRunner::new(Config { cases: 1_000, failure_persistence: None, ..Config::default() });
-    let days = runner.run(&(200..2_000_u64, 1..200_u64, vec(op(), 200..220)), |(limit, ceiling, ops)| {
+    let mut runner = TestRunner::new(Config { cases: 600, failure_persistence: None, ..Config::default() });
+    let given = (200..2_000_u64, 2_000..40_000_u64, 1..200_u64, vec(op(), 200..220));
+    let days = runner.run(&given, |(limit, monthly_tokens, ceiling, ops)| {
         let company = uuid::Uuid::new_v4().to_string();
         let key = |name: &str| format!("{name}:{{{company}}}:model");
         let mut day = Day {
             redis: &mut connection.borrow_mut(),
-            keys: [key("daily_spend"), key("visitor_turns"), key("memory")],
+            keys: [key("daily_spend"), key("questions"), key("memory")],
             company: company.clone(),
             now: 1_800_000_000_000,
             limit,
+            monthly_tokens,
             ceiling,
             told: None,
-            spent: 0,
-            ledger: 0,
+            spent: Amount::default(),
+            ledger: Amount::default(),
             reservations: BTreeMap::new(),
             opened: 0,
             calls: 0,
@@ -252,32 +314,7 @@ fn a_thousand_days_keep_their_promises() {
         panic!("{error}");
     }
     let (opened, calls) = total.get();
-    tally(
-        "7 budget",
-        "runs of the limiter's scripts beside the model",
-        usize::try_from(calls).unwrap(),
-        100_000,
-    );
-    assert!(calls > 100_000 && opened > 10_000, "too poor to show anything: {calls} calls, {opened} turns");
-}
-
-#[test]
-fn exactly_as_many_turns_are_admitted_as_the_limit_holds() {
-    let mut connection =
-        redis::Client::open(Stand::get().redis_native_url.as_str()).unwrap().get_connection().unwrap();
-    for (limit, ceiling, expected) in
-        [(100_u64, 10_u64, 10), (109, 10, 10), (99, 10, 9), (9, 10, 0), (0, 1, 0)]
-    {
-        let company = uuid::Uuid::new_v4().to_string();
-        let keys =
-            ["daily_spend", "visitor_turns", "memory"].map(|name| format!("{name}:{{{company}}}:model"));
-        let held = (0..50).filter(|id| {
-            let mut args = vec![company.clone(), id.to_string(), "1800000000000".into(), HOLD_MS.to_string()];
-            args.extend([limit, ceiling, 1_000_000, 0].map(|number| number.to_string()));
-            let reply: Vec<redis::Value> =
-                redis::cmd("EVAL").arg(OPEN).arg(3).arg(&keys).arg(&args).query(&mut connection).unwrap();
-            redis::from_redis_value::<String>(reply.into_iter().next().unwrap()).unwrap() == "held"
-        });
-        assert_eq!(held.count(), expected, "limit {limit}, cost {ceiling}");
-    }
+    let runs = usize::try_from(calls).unwrap();
+    tally("7 budget", "runs of the limiter's scripts beside the model", runs, 60_000);
+    assert!(opened > 6_000, "too poor to show anything: {calls} calls, {opened} turns");
 }

@@ -1,6 +1,6 @@
 //! The codecs against the provider's double, over real connections: each way to answer, and to fail.
 
-use bulkhead::llm::{Event, LlmError, Prompt, Role, StopReason, Turn, Usage, Wire};
+use bulkhead::llm::{Event, LlmError, Prompt, StopReason, Turn, Usage, Wire};
 use bulkhead_tests::upstream::{Pace, Upstream, answer};
 use std::time::Duration;
 
@@ -11,14 +11,14 @@ const WIRES: [Wire; 3] =
 const PATIENCE: Duration = Duration::from_secs(60);
 
 fn prompt() -> Prompt {
-    let turn = |role, text: &str| Turn { role, text: text.to_owned() };
     Prompt {
         system: "You answer for Acme Plumbing.".into(),
         turns: vec![
-            turn(Role::User, "Hi"),
-            turn(Role::Assistant, "Hello!"),
-            turn(Role::User, "What does a drain cost? 🔧"),
+            Turn::User("Hi".into()),
+            Turn::answer("Hello!".into()),
+            Turn::User("What does a drain cost? 🔧".into()),
         ],
+        tools: Vec::new(),
         max_output_tokens: 100,
     }
 }

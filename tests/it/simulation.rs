@@ -290,9 +290,9 @@ impl<'a> Day<'a> {
                 match pair {
                     ["spent", value] => spent = value.parse().unwrap(),
                     [field, value] if field.starts_with("h:") => {
-                        let (amount, void_at) = value.split_once(':').unwrap();
-                        if amount != "s" && void_at.parse::<u64>().unwrap() > now {
-                            held += amount.parse::<u64>().unwrap();
+                        let parts: Vec<&str> = value.split(':').collect();
+                        if parts[0] != "s" && parts[2].parse::<u64>().unwrap() > now {
+                            held += parts[0].parse::<u64>().unwrap();
                         }
                     }
                     _ => {}
@@ -306,7 +306,7 @@ impl<'a> Day<'a> {
     fn day_keys(&self) -> Vec<String> {
         let now = self.core.native.platform().now_ms();
         let mut days: Vec<String> =
-            [now - 1_200_000, now, now + 1_200_000].map(bulkhead::limiter::day).to_vec();
+            [now - 1_200_000, now, now + 1_200_000].map(|ms| bulkhead::limiter::day(ms, 0)).to_vec();
         days.dedup();
         days.iter().map(|day| format!("daily_spend:{{{}}}:{day}", self.company.id)).collect()
     }

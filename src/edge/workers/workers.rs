@@ -67,6 +67,10 @@ impl Platform for Workers {
         worker::Date::now().as_millis()
     }
 
+    fn sleep(&self, ms: u32) -> LocalBoxFuture<'static, ()> {
+        Box::pin(worker::Delay::from(Duration::from_millis(ms.into())))
+    }
+
     #[expect(clippy::disallowed_methods, reason = "the edge is where the port's randomness comes from")]
     fn fill_random(&self, bytes: &mut [u8]) {
         if getrandom::fill(bytes).is_err() {

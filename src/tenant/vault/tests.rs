@@ -219,13 +219,20 @@ impl Ground {
     fn scope(&self) -> TenantScope {
         let platform: Rc<dyn Platform> = self.platform.clone();
         TenantScope {
-            company: Company { id: company(1), slug: "a".into(), name: "A".into(), industry: "b".into() },
+            company: Company {
+                id: company(1),
+                slug: "a".into(),
+                name: "A".into(),
+                industry: "b".into(),
+                utc_offset_minutes: 0,
+            },
             actor: Actor::Anyone,
             request_id: RequestId::new(&*platform),
             app: Rc::clone(&self.app),
             platform,
             opened: Cell::new(0),
             claim: Cell::new(None),
+            let_in: Cell::new(false),
         }
     }
 }
@@ -245,6 +252,10 @@ impl Platform for Listening {
 
     fn fill_random(&self, bytes: &mut [u8]) {
         bytes.fill(9);
+    }
+
+    fn sleep(&self, _: u32) -> LocalBoxFuture<'static, ()> {
+        Box::pin(async {})
     }
 
     fn spawn(&self, _: LocalBoxFuture<'static, ()>) {}

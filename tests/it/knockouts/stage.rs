@@ -235,7 +235,7 @@ impl Stage {
 
     /// Without its prefix a day is everybody's; what an earlier trial left there must not decide this one.
     async fn forget_shared_day(&self) {
-        let day = bulkhead::limiter::day(self.core.native.platform().now_ms());
+        let day = bulkhead::limiter::day(self.core.native.platform().now_ms(), 0);
         redis(self.core.stand, json!(["DEL", format!("daily_spend:{{everybody}}:{day}")])).await;
     }
 

@@ -268,12 +268,12 @@ pub const LINTS: &[Lint] = &[
         ],
     },
     Lint {
-        rule: "something that belongs to the worker's roles, besides company_by_host",
+        rule: "something that belongs to the worker's roles, besides the two functions that are listed",
         sql: "select c.relname::text from pg_class c join workers w on w.oid = c.relowner
               where c.relnamespace = 'public'::regnamespace
               union all
               select p.proname::text from pg_proc p join workers w on w.oid = p.proowner
-              where p.pronamespace = 'public'::regnamespace and p.proname <> 'company_by_host'
+              where p.pronamespace = 'public'::regnamespace and p.proname not in ('company_by_host', 'companies_after')
               union all
               select n.nspname::text from pg_namespace n join workers w on w.oid = n.nspowner where n.nspname !~ '^pg_'",
         broken: &[
@@ -301,7 +301,7 @@ pub const LINTS: &[Lint] = &[
         rule: "a function with another's rights that is not listed; three are the most there may ever be",
         sql: "select p.proname::text from pg_proc p
               where p.prosecdef and p.pronamespace = 'public'::regnamespace
-                and (p.proname not in ('company_by_host')
+                and (p.proname not in ('company_by_host', 'companies_after')
                      or p.proowner <> 'bulkhead_directory'::regrole)",
         broken: &[
             ("create function bad() returns bigint language sql security definer set search_path = pg_catalog, public

@@ -1,0 +1,125 @@
+//! The round: goes from company to company and brings Redis in line with the ledger; what has expired goes.
+//!
+//! It never reads one company's data in another's scope: each company is visited in a scope of its own.
+
+use http::{Response, StatusCode};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use crate::error::Error;
+use crate::ids::CompanyId;
+use crate::limiter::scripts::RECONCILE;
+use crate::params;
+use crate::platform::{Body, Level};
+use crate::routes::{Call, json as answer};
+use crate::tenant::{TenantScope, TenantSql, auth};
+
+/// Companies that one call visits: two requests each, and hosted runtimes allow so many a call.
+const PAGE: u32 = 100;
+
+/// `POST /v1/cron`: visits the next companies after the one named, and says where to go on. Takes the operator's token
+/// (`CRON_TOKEN`).
+///
+/// # Errors
+/// [`Error::NotFound`] without the token, [`Error::Invalid`] for the body.
+pub async fn round(call: Call) -> Result<Response<Body>, Error> {
+    auth::operator(&call)?;
+    let from = call.json::<From>().await?;
+    let scopes = auth::round(&call, from.after.unwrap_or_else(CompanyId::nil), PAGE).await?;
+    let next = scopes.last().map(TenantScope::company_id);
+    let next = next.filter(|_| scopes.len() == PAGE as usize);
+    let mut visited = Vec::with_capacity(scopes.len());
+    for scope in &scopes {
+        visited.push(visit(scope).await);
+    }
+    let drifts: Vec<&Drift> = visited.iter().flatten().flatten().collect();
+    let failed = visited.iter().filter(|visit| visit.is_err()).count();
+    answer(
+        StatusCode::OK,
+        &json!({ "companies": visited.len(), "failed": failed, "drifts": drifts, "next": next }),
+    )
+}
+
+/// Brings a company's last two days in line, and tells where Redis and the ledger differ though no turn is on its way.
+async fn visit(scope: &TenantScope) -> Result<Vec<Drift>, Error> {
+    let now_ms = scope.platform().now_ms();
+    let days = [scope.day(now_ms), scope.day(now_ms.saturating_sub(24 * 3_600_000))];
+    let [today, yesterday] = &days;
+    let mut batch = scope.batch();
+    let sums = [today, yesterday].map(|day| batch.add::<Sums>(SUMS_READ, params![day]));
+    batch.run(MEMORIES_EXPIRE, params![]);
+    let outcome = batch.send().await;
+    let mut rows = outcome.inspect_err(|error| {
+        scope.log(Level::Error, "round: the database did not answer", &format!("{error:?}"));
+    })?;
+    let mut drifts = Vec::new();
+    for (day, slot) in days.iter().zip(sums) {
+        let ledger = rows.one(slot)?;
+        let args = [
+            scope.company_id().to_string(),
+            ledger.spent_microusd.to_string(),
+            ledger.tokens.to_string(),
+            now_ms.to_string(),
+        ];
+        let redis = scope.redis_eval(RECONCILE, &[scope.key_daily_spend(day)], &args).await?;
+        drifts.extend(Drift::of(day, &ledger, &redis));
+    }
+    for drift in &drifts {
+        let Drift { day, redis_microusd, ledger_microusd, .. } = drift;
+        let fact = format!("{day}: Redis {redis_microusd}, ledger {ledger_microusd} micro-dollars");
+        scope.log(Level::Warn, "budget drifted", &fact);
+    }
+    Ok(drifts)
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct From {
+    #[serde(default)]
+    after: Option<CompanyId>,
+}
+
+/// What the ledger says of a day and of its month up to it.
+#[derive(Deserialize)]
+struct Sums {
+    spent_microusd: u64,
+    tokens: u64,
+}
+
+/// Where Redis and the ledger said different things of a day.
+#[derive(Serialize)]
+struct Drift {
+    day: String,
+    redis_microusd: u64,
+    ledger_microusd: u64,
+    redis_tokens: u64,
+    ledger_tokens: u64,
+}
+
+impl Drift {
+    fn of(day: &str, ledger: &Sums, redis: &Value) -> Option<Self> {
+        let text = |at: usize| redis.get(at).and_then(Value::as_str);
+        let number = |at: usize| text(at).and_then(|text| text.parse::<u64>().ok());
+        let held = number(3)?;
+        let (redis_microusd, redis_tokens) = (number(1)?, number(2)?);
+        // A turn on its way has settled in one of them and not yet in the other.
+        let differs = redis_microusd != ledger.spent_microusd;
+        (text(0) == Some("known") && held == 0 && differs).then(|| Self {
+            day: day.to_owned(),
+            redis_microusd,
+            ledger_microusd: ledger.spent_microusd,
+            redis_tokens,
+            ledger_tokens: ledger.tokens,
+        })
+    }
+}
+
+const SUMS_READ: TenantSql = crate::sql!(
+    "select coalesce(sum(spent_microusd) filter (where day = $2::date), 0)::bigint as spent_microusd,
+            coalesce(sum(tokens), 0)::bigint as tokens
+     from ledger_days
+     where company_id = $1 and day between date_trunc('month', $2::date)::date and $2::date"
+);
+
+const MEMORIES_EXPIRE: TenantSql =
+    crate::sql!("delete from memories where company_id = $1 and expires_at < now()");
