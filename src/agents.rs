@@ -8,6 +8,7 @@ use serde_json::json;
 
 use crate::company::AUDIT_ADD;
 use crate::error::Error;
+use crate::idempotency::once;
 use crate::ids::{AgentId, AuditId};
 use crate::knowledge::check_texts;
 use crate::params;
@@ -104,6 +105,10 @@ pub async fn show(member: Member, call: Call) -> Result<Response<Body>, Error> {
 /// # Errors
 /// [`Error::Invalid`] for the body, [`Error::Conflict`] when the short name is taken.
 pub async fn add(member: Member, call: Call) -> Result<Response<Body>, Error> {
+    once(&member.scope, member.user, &call, add_once(&member, &call)).await
+}
+
+async fn add_once(member: &Member, call: &Call) -> Result<Response<Body>, Error> {
     let new = call.json::<NewAgent>().await?;
     check_slug(&new.slug)?;
     check_texts(&[
@@ -112,7 +117,7 @@ pub async fn add(member: Member, call: Call) -> Result<Response<Body>, Error> {
         ("instructions", Some(&new.instructions), 8_000),
     ])?;
     let id = AgentId::new(member.scope.platform());
-    let mut batch = member.scope.batch();
+    let mut batch = member.scope.batch_once();
     let fields = params![id, new.slug, new.name, new.role, new.greeting, new.instructions, new.tier.as_str()];
     batch.run(AGENT_ADD, fields);
     batch.run(SCOPE_ADD, params![id, new.scope]);

@@ -8,12 +8,20 @@ use crate::tenant::Secrets;
 pub const ACCESS_TOKEN_S: u64 = 15 * 60;
 /// Seconds that a visitor token is good for.
 pub const VISITOR_TOKEN_S: u64 = 12 * 60 * 60;
+/// Seconds for which the answer to a request with an Idempotency-Key is kept.
+pub const IDEMPOTENCY_S: u64 = 24 * 60 * 60;
 /// Seconds after which an unused session ends.
 pub const SESSION_S: u64 = 30 * 24 * 60 * 60;
 /// Milliseconds for which an isolate trusts what it knows of a host: the longest a suspension takes to be seen.
 pub const HOST_CACHE_MS: u64 = 30_000;
 /// Most hosts an isolate remembers.
 pub const HOST_CACHE_ENTRIES: usize = 2_000;
+/// Most provider keys that one request may open: a turn makes a few calls, at a few providers, never at a whole list.
+pub const KEYS_OPENED_A_REQUEST: u32 = 16;
+/// Keys of one company opened within a minute in one isolate, above which the operator is told.
+pub const KEYS_OPENED_A_MINUTE: u32 = 600;
+/// Most companies of which an isolate counts that.
+pub const KEYS_OPENED_ENTRIES: usize = 2_000;
 /// Milliseconds after which a budget reservation that nobody settled is void.
 pub const HOLD_MS: u64 = 180_000;
 /// Milliseconds for which a settled reservation is known, so that settling it again charges nothing.

@@ -30,6 +30,8 @@ pub enum Error {
     TooLarge(usize),
     /// What was asked for collides with what is there; the sentence says what to change.
     Conflict(String),
+    /// The request's Idempotency-Key was used before; [`crate::idempotency`] says how that went.
+    Repeated,
     /// Too many requests; seconds to wait.
     TooMany(u64),
     /// A model's answer broke off after it had begun.
@@ -99,6 +101,12 @@ impl Error {
             Self::Conflict(sentence) => {
                 (StatusCode::CONFLICT, "Conflict", sentence.clone().into(), Level::Info)
             }
+            Self::Repeated => (
+                StatusCode::CONFLICT,
+                "Conflict",
+                "This Idempotency-Key was used before. Take a new key for a new request.".into(),
+                Level::Info,
+            ),
             Self::TooMany(seconds) => (
                 StatusCode::TOO_MANY_REQUESTS,
                 "Too many requests",

@@ -75,12 +75,39 @@ ids! {
     ContactId,
     /// Somebody who wants to hear from the company.
     LeadId,
+    /// A key with which a company's own program calls.
+    ApiKeyId,
     /// Something that the company's people should look at.
     NoticeId,
     /// An entry of the audit log.
     AuditId,
     /// One incoming request, quoted in errors and logs.
     RequestId,
+}
+
+impl ApiKeyId {
+    /// Its 16 bytes, which stand in the key itself.
+    #[must_use]
+    pub fn to_bytes(self) -> [u8; 16] {
+        self.0.into_bytes()
+    }
+
+    /// The id of these bytes.
+    #[must_use]
+    pub fn from_bytes(bytes: [u8; 16]) -> Self {
+        Self(uuid::Uuid::from_bytes(bytes))
+    }
+}
+
+impl VisitorId {
+    /// The id that follows from a digest: UUID version 8 (RFC 9562, section 5.8).
+    #[must_use]
+    pub fn from_digest(digest: [u8; 32]) -> Self {
+        let (half, _) = digest.split_at(16);
+        let mut bytes = [0; 16];
+        bytes.copy_from_slice(half);
+        Self(uuid::Builder::from_custom_bytes(bytes).into_uuid())
+    }
 }
 
 impl CompanyId {

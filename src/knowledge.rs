@@ -11,6 +11,7 @@ use serde_json::json;
 
 use crate::company::AUDIT_ADD;
 use crate::error::Error;
+use crate::idempotency::once;
 use crate::ids::{AuditId, CategoryId, EntryId};
 use crate::params;
 use crate::platform::Body;
@@ -155,13 +156,17 @@ pub async fn show(member: Member, call: Call) -> Result<Response<Body>, Error> {
 /// # Errors
 /// [`Error::Invalid`] for the body or a category that is not there.
 pub async fn add(member: Member, call: Call) -> Result<Response<Body>, Error> {
+    once(&member.scope, member.user, &call, add_once(&member, &call)).await
+}
+
+async fn add_once(member: &Member, call: &Call) -> Result<Response<Body>, Error> {
     let new = call.json::<NewEntry>().await?;
     let texts = [("question", Some(&new.question), 500), ("answer", Some(&new.answer), 8_000)];
     check_texts(&texts)?;
     check_texts(&[("keywords", Some(&new.keywords), 2_000)])
         .or_else(|e| if new.keywords.is_empty() { Ok(()) } else { Err(e) })?;
     let id = EntryId::new(member.scope.platform());
-    let mut batch = member.scope.batch();
+    let mut batch = member.scope.batch_once();
     let added = batch.run(ENTRY_ADD, params![id, &new.category, new.question, new.answer, new.keywords]);
     let entry = batch.add::<Entry>(ENTRY_READ, params![id]);
     let mut rows = batch.send().await?;

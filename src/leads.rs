@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::error::Error;
+use crate::idempotency::once;
 use crate::ids::{ContactId, ConversationId, LeadId};
 use crate::knowledge::check_texts;
 use crate::params;
@@ -21,10 +22,14 @@ use crate::tenant::postgres::{Batch, Slot};
 /// # Errors
 /// [`Error::Invalid`] for the body, [`Error::NotFound`] when the conversation named is not this visitor's.
 pub async fn add(visitor: Visitor, call: Call) -> Result<Response<Body>, Error> {
+    once(&visitor.scope, visitor.id, &call, add_once(&visitor, &call)).await
+}
+
+async fn add_once(visitor: &Visitor, call: &Call) -> Result<Response<Body>, Error> {
     let new = call.json::<NewLead>().await?;
     let lead = LeadId::new(visitor.scope.platform());
-    let mut batch = visitor.scope.batch();
-    let added = keep(&mut batch, &visitor, lead, new.check()?)?;
+    let mut batch = visitor.scope.batch_once();
+    let added = keep(&mut batch, visitor, lead, new.check()?)?;
     let mut rows = batch.send().await?;
     rows.touched(added)?;
     answer(StatusCode::CREATED, &json!({ "lead_id": lead }))

@@ -19,15 +19,18 @@ pub mod sse;
 pub mod tools;
 
 pub mod agents;
+pub mod api_keys;
 pub mod budget;
 pub mod company;
 pub mod conversations;
 pub mod cron;
+pub mod idempotency;
 pub mod knowledge;
 pub mod leads;
 pub mod ledger;
 pub mod memory;
 pub mod notices;
+pub mod openai_api;
 pub mod openapi;
 pub mod providers;
 pub mod provisioning;

@@ -22,6 +22,7 @@ pub async fn show(call: Call) -> Result<Response<Body>, Error> {
             Run::Guest(_) => ("Anyone, on a company's host", json!([])),
             Run::Visitor(_) => ("Visitors", json!([{ "visitor": [] }])),
             Run::Member(..) => ("Members", json!([{ "member": [] }])),
+            Run::Program(..) => ("Programs", json!([{ "program": [] }])),
         };
         let parameters = if route.path.contains("{id}") {
             json!([{ "name": "id", "in": "path", "required": true, "schema": { "type": "string", "format": "uuid" } }])
@@ -56,7 +57,8 @@ pub async fn show(call: Call) -> Result<Response<Body>, Error> {
             "components": {
                 "securitySchemes": {
                     "visitor": bearer("from POST /v1/visitor"),
-                    "member": bearer("from POST /v1/login")
+                    "member": bearer("from POST /v1/login"),
+                    "program": { "type": "http", "scheme": "bearer", "description": "a key from POST /v1/api-keys" }
                 },
                 "schemas": { "Problem": { "type": "object", "required": ["type", "title", "status", "detail", "request_id"],
                     "properties": {

@@ -1,6 +1,6 @@
 //! A company's own accounts at model providers: added with their key, never shown with it.
 //!
-//! It never lets a key out: what can be read back is its last four characters.
+//! It never lets a key out: what can be read back is its last four characters and a fingerprint.
 
 pub mod check;
 mod kind;
@@ -15,6 +15,7 @@ use serde_json::json;
 
 use crate::company::AUDIT_ADD;
 use crate::error::Error;
+use crate::idempotency::once;
 use crate::ids::{AuditId, ProviderId};
 use crate::knowledge::check_texts;
 use crate::params;
@@ -56,6 +57,10 @@ pub async fn show(member: Member, call: Call) -> Result<Response<Body>, Error> {
 /// # Errors
 /// [`Error::Invalid`] for the body, among it a base URL at a host that the operator does not list.
 pub async fn add(member: Member, call: Call) -> Result<Response<Body>, Error> {
+    once(&member.scope, member.user, &call, add_once(&member, &call)).await
+}
+
+async fn add_once(member: &Member, call: &Call) -> Result<Response<Body>, Error> {
     let scope = &member.scope;
     let new = call.json::<NewProvider>().await?;
     check_texts(&[("name", Some(&new.name), 120)])?;
@@ -87,10 +92,12 @@ pub async fn add(member: Member, call: Call) -> Result<Response<Body>, Error> {
     }
     let id = ProviderId::new(scope.platform());
     let sealed = scope.key_seal(id, &new.api_key)?;
-    let mut batch = scope.batch();
+    let mut batch = scope.batch_once();
     let four = last_four(&new.api_key);
     let (kind, api) = (new.kind.as_str(), new.api.unwrap_or_default().as_str());
-    batch.run(PROVIDER_ADD, params![id, kind, new.name, base_url, sealed.as_bytes(), four, api]);
+    let print = scope.key_fingerprint(&new.api_key)?;
+    let fields = params![id, kind, new.name, base_url, sealed.as_bytes(), four, print, api];
+    batch.run(PROVIDER_ADD, fields);
     batch.run(MODELS_COPY, params![id, kind]);
     for model in new.models {
         batch.run(
@@ -128,7 +135,8 @@ pub async fn change(member: Member, call: Call) -> Result<Response<Body>, Error>
     let changed = batch.run(PROVIDER_CHANGE, params![id, new.name, new.enabled, new.position]);
     if let Some(key) = &new.api_key {
         check_key(key)?;
-        batch.run(PROVIDER_REKEY, params![id, scope.key_seal(id, key)?.as_bytes(), last_four(key)]);
+        let (sealed, print) = (scope.key_seal(id, key)?, scope.key_fingerprint(key)?);
+        batch.run(PROVIDER_REKEY, params![id, sealed.as_bytes(), last_four(key), print]);
     }
     batch.run(
         AUDIT_ADD,
@@ -158,7 +166,11 @@ pub async fn remove(member: Member, call: Call) -> Result<Response<Body>, Error>
     Ok(no_content())
 }
 
-fn check_key(key: &str) -> Result<(), Error> {
+/// That this may be a provider's key at all.
+///
+/// # Errors
+/// [`Error::Invalid`] with what is wrong.
+pub fn check_key(key: &str) -> Result<(), Error> {
     if (8..=512).contains(&key.len()) && key.bytes().all(|b| b.is_ascii_graphic()) {
         return Ok(());
     }
@@ -168,7 +180,9 @@ fn check_key(key: &str) -> Result<(), Error> {
     ))
 }
 
-fn last_four(key: &str) -> String {
+/// What a key is shown by.
+#[must_use]
+pub fn last_four(key: &str) -> String {
     let tail = key.len().saturating_sub(4);
     key.get(tail..).unwrap_or_default().to_owned()
 }
@@ -181,6 +195,8 @@ struct Provider {
     name: String,
     base_url: Option<String>,
     last_four: String,
+    /// Equal for equal keys of this company; null for a key that was sealed before there were fingerprints.
+    fingerprint: Option<String>,
     enabled: bool,
     position: i32,
     models: Vec<ProviderModel>,
@@ -235,7 +251,7 @@ struct ProviderChange {
 }
 
 const PROVIDER_LIST: TenantSql = crate::sql!(
-    "select p.provider_id, p.kind, p.api, p.name, p.base_url, p.last_four, p.enabled, p.position,
+    "select p.provider_id, p.kind, p.api, p.name, p.base_url, p.last_four, p.fingerprint, p.enabled, p.position,
             (select coalesce(jsonb_agg(jsonb_build_object(
                  'model', m.model, 'tier', m.tier, 'input_microusd_per_mtok', m.input_microusd_per_mtok,
                  'output_microusd_per_mtok', m.output_microusd_per_mtok,
@@ -249,7 +265,7 @@ const PROVIDER_LIST: TenantSql = crate::sql!(
 );
 
 const PROVIDER_READ: TenantSql = crate::sql!(
-    "select p.provider_id, p.kind, p.api, p.name, p.base_url, p.last_four, p.enabled, p.position,
+    "select p.provider_id, p.kind, p.api, p.name, p.base_url, p.last_four, p.fingerprint, p.enabled, p.position,
             (select coalesce(jsonb_agg(jsonb_build_object(
                  'model', m.model, 'tier', m.tier, 'input_microusd_per_mtok', m.input_microusd_per_mtok,
                  'output_microusd_per_mtok', m.output_microusd_per_mtok,
@@ -261,12 +277,14 @@ const PROVIDER_READ: TenantSql = crate::sql!(
      where p.company_id = $1 and p.provider_id = $2"
 );
 
-const PROVIDER_ADD: TenantSql = crate::sql!(
-    "insert into providers (company_id, provider_id, kind, name, base_url, sealed_key, last_four, api)
-     values ($1, $2, $3, $4, $5, $6, $7, $8)"
+/// A provider with its sealed key.
+pub const PROVIDER_ADD: TenantSql = crate::sql!(
+    "insert into providers (company_id, provider_id, kind, name, base_url, sealed_key, last_four, fingerprint, api)
+     values ($1, $2, $3, $4, $5, $6, $7, $8, $9)"
 );
 
-const MODELS_COPY: TenantSql = crate::sql!(
+/// The models of a kind that Bulkhead knows, at this provider.
+pub const MODELS_COPY: TenantSql = crate::sql!(
     "insert into provider_models (company_id, provider_id, model, tier, input_microusd_per_mtok, output_microusd_per_mtok,
                                   cached_input_microusd_per_mtok, context_tokens)
      select $1, $2, model, tier, input_microusd_per_mtok, output_microusd_per_mtok, cached_input_microusd_per_mtok,
@@ -288,7 +306,9 @@ const PROVIDER_CHANGE: TenantSql = crate::sql!(
 );
 
 const PROVIDER_REKEY: TenantSql = crate::sql!(
-    "update providers set sealed_key = $3, last_four = $4 where company_id = $1 and provider_id = $2"
+    "update providers
+     set sealed_key = $3, last_four = $4, fingerprint = $5
+     where company_id = $1 and provider_id = $2"
 );
 
 const PROVIDER_REMOVE: TenantSql =

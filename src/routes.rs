@@ -14,13 +14,16 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::api_keys::KeyScope;
 use crate::config::{BODY_LIMIT, Config, Place};
 use crate::error::Error;
 use crate::ids::{CompanyId, RequestId};
 use crate::limiter::Refusals;
+use crate::openai_api;
 use crate::platform::{Body, BodyError, Level, Platform};
 use crate::tenant::TenantScope;
-use crate::tenant::auth::{self, HostCache, Member, Visitor};
+use crate::tenant::auth::{self, HostCache, Member, Program, Visitor};
+use crate::tenant::vault::opens::Opens;
 
 pub use table::ROUTES;
 
@@ -36,8 +39,11 @@ pub async fn serve(
     let seen = Rc::new(Cell::new(None));
     let log = Log { method: head.method.clone(), request_id, started_ms, company: Rc::clone(&seen) };
     let (route, outcome) = answer(app, Rc::clone(&platform), head, body, request_id, seen).await;
-    log.write(&*platform, route, outcome.as_ref());
-    let mut response = outcome.unwrap_or_else(|error| error.response(request_id));
+    log.write(&*platform, route.map_or("-", |route| route.path), outcome.as_ref());
+    let mut response = outcome.unwrap_or_else(|error| match route.map(|route| &route.run) {
+        Some(Run::Program(..)) => openai_api::refusal(&error, request_id),
+        _ => error.response(request_id),
+    });
     let headers = response.headers_mut();
     if let Ok(id) = HeaderValue::from_str(&request_id.to_string()) {
         headers.insert(HeaderName::from_static("x-request-id"), id);
@@ -47,11 +53,13 @@ pub async fn serve(
     response
 }
 
-/// What one isolate keeps between requests: settings, and bounded caches keyed by host and by visitor.
+/// What one isolate keeps between requests: settings, bounded caches keyed by host and by visitor, and a bounded count by
+/// company.
 pub struct App {
     /// The settings.
     pub config: Config,
     pub(crate) hosts: HostCache,
+    pub(crate) opens: Opens,
     pub(crate) refusals: Refusals,
 }
 
@@ -59,7 +67,8 @@ impl App {
     /// An application with these settings and nothing cached.
     #[must_use]
     pub fn new(config: Config) -> Self {
-        Self { config, hosts: HostCache::default(), refusals: Refusals::default() }
+        let (hosts, opens, refusals) = (HostCache::default(), Opens::default(), Refusals::default());
+        Self { config, hosts, opens, refusals }
     }
 }
 
@@ -87,6 +96,8 @@ pub enum Run {
     Visitor(fn(Visitor, Call) -> Answer),
     /// A signed-in person of the company with this role or a higher one.
     Member(Role, fn(Member, Call) -> Answer),
+    /// A program of the company's, with a key that has this scope.
+    Program(KeyScope, fn(Program, Call) -> Answer),
 }
 
 impl Run {
@@ -135,6 +146,8 @@ pub struct Call {
     pub app: Rc<App>,
     /// The runtime.
     pub platform: Rc<dyn Platform>,
+    route: &'static Route,
+    path: String,
     body: Cell<Option<Body>>,
     params: Vec<(&'static str, String)>,
     company: Rc<Cell<Option<CompanyId>>>,
@@ -168,11 +181,16 @@ impl Call {
         }
     }
 
-    /// The body, as JSON.
+    /// The route's method and the path that was asked for.
+    pub(crate) fn target(&self) -> (&'static str, &str) {
+        (self.route.method, &self.path)
+    }
+
+    /// The whole body; it can be read again.
     ///
     /// # Errors
-    /// [`Error::TooLarge`], or [`Error::Invalid`] with what is wrong with it.
-    pub async fn json<T: DeserializeOwned>(&self) -> Result<T, Error> {
+    /// [`Error::TooLarge`], or [`Error::Invalid`] when it breaks off.
+    pub async fn bytes(&self) -> Result<Bytes, Error> {
         let body = self.body.take().unwrap_or(Body::empty());
         let bytes = body.collect(BODY_LIMIT).await.map_err(|error| match error {
             BodyError::TooLarge => Error::TooLarge(BODY_LIMIT),
@@ -180,6 +198,16 @@ impl Call {
                 Error::Invalid("The request's body broke off. Send it again.".into())
             }
         })?;
+        self.body.set(Some(Body::Full(bytes.clone())));
+        Ok(bytes)
+    }
+
+    /// The body, as JSON.
+    ///
+    /// # Errors
+    /// [`Error::TooLarge`], or [`Error::Invalid`] with what is wrong with it.
+    pub async fn json<T: DeserializeOwned>(&self) -> Result<T, Error> {
+        let bytes = self.bytes().await?;
         if bytes.is_empty() {
             return Err(Error::Invalid("The request has no body. Send a JSON object.".into()));
         }
@@ -223,7 +251,7 @@ pub fn no_content() -> http::Response<Body> {
     response
 }
 
-/// The route's path, for the log, and what its handler brought.
+/// The route, for the log and for how its callers read refusals, and what its handler brought.
 async fn answer(
     app: Rc<App>,
     platform: Rc<dyn Platform>,
@@ -231,16 +259,18 @@ async fn answer(
     body: Body,
     request_id: RequestId,
     company: Rc<Cell<Option<CompanyId>>>,
-) -> (&'static str, Result<http::Response<Body>, Error>) {
+) -> (Option<&'static Route>, Result<http::Response<Body>, Error>) {
     let Some(place) = host(&head).and_then(|host| app.config.root.place(host)) else {
-        return ("-", Err(Error::NotFound));
+        return (None, Err(Error::NotFound));
     };
     let (route, params) = match find(&head, &place) {
         Ok(found) => found,
-        Err(error) => return ("-", Err(error)),
+        Err(error) => return (None, Err(error)),
     };
     let body = Cell::new(Some(body));
-    let call = Call { request_id, headers: head.headers, place, app, platform, body, params, company };
+    let path = head.uri.path().to_owned();
+    let call =
+        Call { request_id, headers: head.headers, place, app, platform, route, path, body, params, company };
     let outcome = match &route.run {
         Run::Apex(run) => run(call).await,
         Run::Operator(run) => match auth::operator(&call) {
@@ -259,8 +289,12 @@ async fn answer(
             Ok(member) => run(member, call).await,
             Err(error) => Err(error),
         },
+        Run::Program(scope, run) => match auth::program(&call, *scope).await {
+            Ok(program) => run(program, call).await,
+            Err(error) => Err(error),
+        },
     };
-    (route.path, outcome)
+    (Some(route), outcome)
 }
 
 /// The request's host: the URL's, else the `Host` header. No other header has a say.

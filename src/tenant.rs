@@ -2,14 +2,17 @@
 //!
 //! Nothing outside this module can make a scope, and nothing at all can change the company of one.
 
+use std::cell::Cell;
 use std::rc::Rc;
 
 use base64ct::{Base64UrlUnpadded, Encoding};
 use zeroize::Zeroizing;
 
+use crate::api_keys::{KeyHash, KeyScope};
 use crate::config::ConfigError;
 use crate::error::Error;
-use crate::ids::{CompanyId, RequestId, SessionId, UserId};
+use crate::idempotency::Claim;
+use crate::ids::{ApiKeyId, CompanyId, RequestId, SessionId, UserId};
 use crate::platform::{Level, Platform};
 use crate::routes::App;
 
@@ -32,6 +35,12 @@ pub struct TenantScope {
     request_id: RequestId,
     app: Rc<App>,
     platform: Rc<dyn Platform>,
+    /// How many provider keys were opened so far.
+    opened: Cell<u32>,
+    /// The idempotency key that the request's work has yet to take.
+    claim: Cell<Option<Claim>>,
+    /// A batch of a program's went through, and with it the check of its key: what the request began it may finish.
+    let_in: Cell<bool>,
 }
 
 /// A request that may come twice, as it is known again: what its sender calls it, and all that it says.
@@ -78,6 +87,9 @@ enum Actor {
     Anyone,
     /// A signed-in person; each batch first checks that membership and session still stand.
     Member { user: UserId, session: SessionId, roles: &'static [&'static str] },
+    /// A program of the company's; each batch checks that its key stands and has this scope, until one
+    /// went through: a turn that was let in must be stored and paid for, though its key be revoked meanwhile.
+    Program { key: ApiKeyId, hash: KeyHash, scope: KeyScope },
 }
 
 impl TenantScope {
@@ -127,6 +139,11 @@ impl TenantScope {
     #[must_use]
     pub fn platform(&self) -> &dyn Platform {
         &*self.platform
+    }
+
+    /// The idempotency key that the request's work has yet to take.
+    pub(crate) fn claim(&self) -> &Cell<Option<Claim>> {
+        &self.claim
     }
 
     /// The runtime, for work that goes on after the request.

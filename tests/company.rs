@@ -148,8 +148,9 @@ impl Company {
         let events = visitor.ask("What does a first visit cost?").await;
         let conversation = event(&events, "start")["conversation_id"].clone();
         let lead = json!({ "name": "Vera", "phone": "555 0100", "conversation_id": conversation });
-        let (status, made) = self.call(&visitor.token, Method::POST, "/v1/leads", Some(lead)).await;
-        assert_eq!(status, 201, "{made}");
+        let request = self.request(&visitor.token, Method::POST, "/v1/leads").json(&lead);
+        let request = request.header("idempotency-key", uuid::Uuid::new_v4().to_string());
+        assert_eq!(request.send().await.unwrap().status(), 201);
         for sql in [
             "insert into notices (company_id, notice_id, kind, conversation_id, body)
              select company_id, gen_random_uuid(), 'lead', conversation_id, 'Vera wants to hear from you.'
@@ -162,11 +163,14 @@ impl Company {
         ] {
             self.rows(sql).await;
         }
-        self.rows(
-            "insert into api_keys (company_id, api_key_id, name, key_hash, last_four)
-             values ($1::text::uuid, gen_random_uuid(), 'A program', sha256($1::text::bytea), '1234') returning 1",
-        )
-        .await;
+        self.api_key(&["chat", "models"]).await;
+    }
+
+    /// A key for a program of the company's, with these scopes.
+    pub async fn api_key(&self, scopes: &[&str]) -> String {
+        let body = json!({ "name": "A program", "scopes": scopes });
+        let made = self.owner(Method::POST, "/v1/api-keys", Some(body), 201).await;
+        made["key"].as_str().unwrap().to_owned()
     }
 
     /// Names of the tables with companies' data, as the catalogue knows them.

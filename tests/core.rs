@@ -45,7 +45,18 @@ impl Core {
         Self::over(gateway.stand, &gateway.url, &gateway.stand.worker_database_url)
     }
 
+    /// A core with these master keys, as the setting `MASTER_KEYS` spells them.
+    #[must_use]
+    pub fn sealing(stand: &'static Stand, master_keys: &str) -> Self {
+        Self::with(stand, &stand.gateway_url, &stand.worker_database_url, master_keys)
+    }
+
     fn over(stand: &'static Stand, gateway_url: &str, database_url: &str) -> Self {
+        let secret = Base64UrlUnpadded::encode_string(&[7; 32]);
+        Self::with(stand, gateway_url, database_url, &format!("1:{secret}"))
+    }
+
+    fn with(stand: &'static Stand, gateway_url: &str, database_url: &str, master_keys: &str) -> Self {
         let secret = Base64UrlUnpadded::encode_string(&[7; 32]);
         let config = Config::parse(&|name| match name {
             "ROOT_URL" => Some(stand.root_url.clone()),
@@ -54,7 +65,7 @@ impl Core {
             "UPSTASH_REDIS_REST_URL" => Some(stand.gateway_url.clone()),
             "UPSTASH_REDIS_REST_TOKEN" => Some(stand.redis_token.clone()),
             "JWT_KEYS" => Some(format!("k:{secret}")),
-            "MASTER_KEYS" => Some(format!("1:{secret}")),
+            "MASTER_KEYS" => Some(master_keys.to_owned()),
             "OPENAI_URL" | "ANTHROPIC_URL" | "GEMINI_URL" => Some(stand.upstream.url().to_owned()),
             _ => None,
         });

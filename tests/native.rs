@@ -21,6 +21,8 @@ struct Inner {
     sent: RefCell<Vec<Sent>>,
     lines: RefCell<Vec<String>>,
     faults: RefCell<Vec<(Part, Fault, bool)>>,
+    /// Requests to a part that pass before one meets a fault.
+    later: RefCell<Vec<(Part, usize, Fault)>>,
     ahead_ms: Cell<i64>,
 }
 
@@ -94,9 +96,15 @@ impl Native {
         self.0.faults.borrow_mut().push((part, fault, true));
     }
 
+    /// After so many requests to this part, the next one meets this fault.
+    pub fn break_after(&self, part: Part, passing: usize, fault: Fault) {
+        self.0.later.borrow_mut().push((part, passing, fault));
+    }
+
     /// Ends all faults.
     pub fn mend(&self) {
         self.0.faults.borrow_mut().clear();
+        self.0.later.borrow_mut().clear();
     }
 
     /// Moves the core's clock.
@@ -129,6 +137,16 @@ impl Platform for Native {
             answered_before,
         });
         let fault = Part::of(&url).fault(&mut inner.faults.borrow_mut());
+        inner.later.borrow_mut().retain_mut(|(part, passing, fault)| {
+            if *part != Part::of(&url) || *passing == 0 {
+                return *part != Part::of(&url);
+            }
+            *passing -= 1;
+            if *passing == 0 {
+                inner.faults.borrow_mut().push((*part, *fault, true));
+            }
+            *passing > 0
+        });
         Box::pin(async move {
             if fault == Some(Fault::Down) {
                 return Err(SendError::Unreachable);

@@ -5,6 +5,7 @@ use clap::Parser;
 mod bench;
 mod dev;
 mod gateway;
+mod keys;
 mod migrate;
 mod templates;
 
@@ -20,6 +21,8 @@ enum Command {
     Bench(bench::Args),
     /// Bring the database's schema and roles up to date.
     Migrate(migrate::Args),
+    /// Rotate the master keys that seal the companies' provider keys, and bring such keys from elsewhere.
+    Keys(keys::Args),
     /// Check and load the industry templates.
     Templates(templates::Args),
 }
@@ -31,6 +34,7 @@ async fn main() -> std::process::ExitCode {
         Command::Dev(args) => dev::run(args).await,
         Command::Bench(args) => bench::run(args).await,
         Command::Migrate(args) => migrate::run(args).await,
+        Command::Keys(args) => keys::run(args).await,
         Command::Templates(args) => templates::run(args).await,
     };
     match done {

@@ -3,12 +3,13 @@
 //! It never decides anything itself: who may call is a type that only [`auth`](crate::tenant::auth) can make.
 
 use super::{Answer, Call, Role, Route, Run};
+use crate::api_keys::KeyScope;
 use crate::site::assets;
 use crate::tenant::TenantScope;
-use crate::tenant::auth::{Member, Visitor};
+use crate::tenant::auth::{Member, Program, Visitor};
 use crate::{
-    agents, budget, chat, company, conversations, cron, knowledge, leads, ledger, notices, openapi,
-    providers, provisioning, sessions, site,
+    agents, api_keys, budget, chat, company, conversations, cron, knowledge, leads, ledger, notices,
+    openai_api, openapi, providers, provisioning, sessions, site,
 };
 
 /// The routes. The order is that of the API's page; the first match wins, and no two match the same request.
@@ -128,6 +129,26 @@ pub static ROUTES: &[Route] = &[
     member(Role::Admin, "PATCH", "/v1/budget", "Change the budget", |m, call| {
         Box::pin(budget::change(m, call))
     }),
+    // Its own programs, and their keys.
+    member(Role::Admin, "GET", "/v1/api-keys", "Keys of the company's own programs", |m, _| {
+        Box::pin(api_keys::list(m))
+    }),
+    member(Role::Admin, "POST", "/v1/api-keys", "Add a key; it is shown once", |m, call| {
+        Box::pin(api_keys::add(m, call))
+    }),
+    member(Role::Admin, "DELETE", "/v1/api-keys/{id}", "Revoke a key", |m, call| {
+        Box::pin(api_keys::revoke(m, call))
+    }),
+    program(KeyScope::Models, "GET", "/v1/models", "Agents, as OpenAI's API lists models", |p, _| {
+        Box::pin(openai_api::models(p))
+    }),
+    program(
+        KeyScope::Chat,
+        "POST",
+        "/v1/chat/completions",
+        "Ask an agent, as OpenAI's API asks a model",
+        |p, call| Box::pin(openai_api::completions::create(p, call)),
+    ),
 ];
 
 const fn apex(
@@ -174,4 +195,14 @@ const fn member(
     run: fn(Member, Call) -> Answer,
 ) -> Route {
     Route { method, path, summary, run: Run::Member(role, run) }
+}
+
+const fn program(
+    scope: KeyScope,
+    method: &'static str,
+    path: &'static str,
+    summary: &'static str,
+    run: fn(Program, Call) -> Answer,
+) -> Route {
+    Route { method, path, summary, run: Run::Program(scope, run) }
 }

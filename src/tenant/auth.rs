@@ -2,7 +2,7 @@
 //!
 //! It never reads a company from a path, a query, a body or a header that is not the host.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
 
@@ -10,9 +10,10 @@ use http::header::AUTHORIZATION;
 
 use super::token::Bearer;
 use super::{Actor, Company, Repeat, TenantScope, postgres, redis};
+use crate::api_keys::{self, KeyScope};
 use crate::config::{HOST_CACHE_ENTRIES, HOST_CACHE_MS, Place};
 use crate::error::Error;
-use crate::ids::{CompanyId, SessionId, UserId, VisitorId};
+use crate::ids::{ApiKeyId, CompanyId, SessionId, UserId, VisitorId};
 use crate::routes::{Call, Role};
 
 /// An end customer with a visitor token of this company.
@@ -33,6 +34,15 @@ pub struct Member {
     pub user: UserId,
     /// The session.
     pub session: SessionId,
+}
+
+/// A program of this company's, with a key of its own. That the key stands and may be used for what is asked is checked
+/// by the database, in each batch.
+pub struct Program {
+    /// The company's data.
+    pub scope: TenantScope,
+    /// The key.
+    pub key: ApiKeyId,
 }
 
 /// Somebody of whom only the host is known.
@@ -73,6 +83,17 @@ pub async fn member(call: &Call, role: Role) -> Result<Member, Error> {
         }
         Bearer::Visitor(_) => Err(Error::Unauthorized),
     }
+}
+
+/// A program of the company whose host this is: what is called its key could be one. Whether it is, still stands and has
+/// this scope is checked in the same transaction as whatever the handler does.
+///
+/// # Errors
+/// [`Error::NotFound`] for the host, [`Error::Unauthorized`] for what is no key.
+pub async fn program(call: &Call, wanted: KeyScope) -> Result<Program, Error> {
+    let company = call.company().await?;
+    let (key, hash) = api_keys::parse(token(call)?).ok_or(Error::Unauthorized)?;
+    Ok(Program { scope: scope(call, company, Actor::Program { key, hash, scope: wanted })?, key })
 }
 
 /// The scope in which a new company is made: that of the company that does not exist yet. For a request that may be
@@ -178,11 +199,22 @@ fn scope(call: &Call, company: Company, actor: Actor) -> Result<TenantScope, Err
         request_id: call.request_id,
         app: Rc::clone(&call.app),
         platform: Rc::clone(&call.platform),
+        opened: Cell::new(0),
+        claim: Cell::new(None),
+        let_in: Cell::new(false),
     })
 }
 
-/// The bearer of the one `Authorization` header, if its token is good for this company.
+/// The bearer of the request's token, if that is good for this company.
 fn bearer(call: &Call, company: &Company) -> Result<Bearer, Error> {
+    let token = token(call)?;
+    let config = &call.app.config;
+    let keys = &config.secrets.token_keys;
+    keys.verify(&config.root.url(), company.id, token, call.platform.now_ms()).ok_or(Error::Unauthorized)
+}
+
+/// The token of the one `Authorization` header.
+fn token(call: &Call) -> Result<&str, Error> {
     let mut headers = call.headers.get_all(AUTHORIZATION).iter();
     let (Some(header), None) = (headers.next(), headers.next()) else {
         return Err(Error::Unauthorized);
@@ -191,9 +223,7 @@ fn bearer(call: &Call, company: &Company) -> Result<Bearer, Error> {
     if !scheme.eq_ignore_ascii_case("bearer") {
         return Err(Error::Unauthorized);
     }
-    let config = &call.app.config;
-    let keys = &config.secrets.token_keys;
-    keys.verify(&config.root.url(), company.id, token, call.platform.now_ms()).ok_or(Error::Unauthorized)
+    Ok(token)
 }
 
 impl Call {

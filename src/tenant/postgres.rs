@@ -32,6 +32,12 @@ impl TenantScope {
         {
             batch.push(MEMBER_CHECK.text(), params![session, user, roles]);
         }
+        if let Actor::Program { key, hash, scope } = self.actor
+            && !self.let_in.get()
+        {
+            batch.push(PROGRAM_CHECK.text(), params![key, &hash.0[..], scope.as_str()]);
+            batch.push(PROGRAM_USED.text(), params![key]);
+        }
         batch
     }
 }
@@ -48,6 +54,23 @@ const MEMBER_CHECK: TenantSql = crate::sql!(
          where s.company_id = $1 and s.session_id = $2 and s.user_id = $3
            and s.revoked_at is null and s.expires_at > now() and m.ended_at is null),
         refuse('BH401'))"
+);
+
+/// The same for a company's own program: its key still stands and may be used for this.
+const PROGRAM_CHECK: TenantSql = crate::sql!(
+    "select coalesce(
+        (select case when $4 = any(k.scopes) then $4 else refuse('BH403') end
+         from api_keys k
+         where k.company_id = $1 and k.api_key_id = $2 and k.key_hash = $3
+           and k.revoked_at is null and (k.expires_at is null or k.expires_at > now())),
+        refuse('BH401'))"
+);
+
+/// Once an hour is enough to see whether a key is still in use, and spares a write with each request.
+const PROGRAM_USED: TenantSql = crate::sql!(
+    "update api_keys set last_used_at = now()
+     where company_id = $1 and api_key_id = $2
+       and (last_used_at is null or last_used_at < now() - interval '1 hour')"
 );
 
 /// Statements on one company's data, sent together as one transaction.
@@ -80,12 +103,14 @@ impl Batch<'_> {
     /// Sends the statements; either all of them took effect, or none.
     ///
     /// # Errors
-    /// [`Error::Unauthorized`] or [`Error::Forbidden`] when a member's membership, session or role does not hold,
+    /// [`Error::Unauthorized`] or [`Error::Forbidden`] when a member's membership, session or role does not hold, or a
+    /// program's key; [`Error::Repeated`] when the request's idempotency key was used before,
     /// [`Error::Conflict`] when a unique key is taken, [`Error::NotFound`] when something referred to is not there,
     /// [`Error::Invalid`] when a text has NUL in it, [`Error::Unavailable`] when the database does not answer.
     pub async fn send(self) -> Result<Outcomes, Error> {
         let endpoint = &self.scope.app.config.secrets.database;
         let outcomes = endpoint.send(&*self.scope.platform, &self.queries).await?;
+        self.scope.let_in.set(true);
         Ok(Outcomes(outcomes.into_iter().map(Some).collect()))
     }
 
@@ -196,7 +221,7 @@ macro_rules! id_params {
     )*};
 }
 
-id_params!(CompanyId UserId SessionId VisitorId AgentId ConversationId MessageId MemoryId CategoryId EntryId ProviderId ReservationId AuditId ContactId LeadId NoticeId);
+id_params!(CompanyId UserId SessionId VisitorId AgentId ConversationId MessageId MemoryId CategoryId EntryId ProviderId ReservationId AuditId ContactId LeadId NoticeId ApiKeyId RequestId);
 
 /// Parameters `$2` and on of a statement.
 #[macro_export]
@@ -287,6 +312,7 @@ impl SqlError {
         match self.code.as_deref() {
             Some("BH401") => Error::Unauthorized,
             Some("BH403") => Error::Forbidden,
+            Some("BH208") => Error::Repeated,
             Some("BH409") => Error::Conflict(
                 "This conversation has as many questions as it may have. Start a new one.".into(),
             ),

@@ -162,6 +162,27 @@ impl IntoDeserializer<'_, RowError> for Cell {
     }
 }
 
+/// The bytes of a `bytea`.
+pub(crate) struct Bytes(pub(crate) Vec<u8>);
+
+impl<'de> serde::Deserialize<'de> for Bytes {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Whole;
+        impl Visitor<'_> for Whole {
+            type Value = Bytes;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("bytes")
+            }
+
+            fn visit_byte_buf<E>(self, bytes: Vec<u8>) -> Result<Bytes, E> {
+                Ok(Bytes(bytes))
+            }
+        }
+        deserializer.deserialize_byte_buf(Whole)
+    }
+}
+
 /// Bytes of Postgres's hex form of `bytea`: `\x` and two digits a byte.
 fn bytea(text: &str) -> Result<Vec<u8>, RowError> {
     let wrong = || RowError::custom("a value that is not bytea");
@@ -178,12 +199,12 @@ fn bytea(text: &str) -> Result<Vec<u8>, RowError> {
 
 /// The hex form of `bytea`, as a parameter.
 pub(super) fn bytea_text(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    bytes.iter().fold(String::from("\\x"), |mut text, byte| {
-        // Writing to a string cannot fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+    format!("\\x{}", hex(bytes))
+}
+
+/// Two hexadecimal digits a byte.
+pub(super) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@
 
 use std::fmt::Write as _;
 
+use bulkhead::api_keys::KeyScope;
 use bulkhead::routes::{ROUTES, Role, Route, Run};
 use bulkhead_tests::company::{Company, PASSWORD, Visitor};
 use bulkhead_tests::stand::Stand;
@@ -29,6 +30,11 @@ const CALLERS: &[(&str, &str)] = &[
     ("left", "an owner whose membership has ended, session still open"),
     ("ended", "an owner whose session was revoked"),
     ("session", "an owner with the session of a colleague"),
+    ("program", "a program of this company, its key good for everything"),
+    ("o-prog", "a program of another company, its key good for everything there"),
+    ("p-less", "a program whose key has every scope but the route's"),
+    ("p-ended", "a program whose key has ended"),
+    ("p-gone", "a program whose key was revoked"),
 ];
 
 const SNAPSHOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/it/access_matrix.txt");
@@ -52,7 +58,7 @@ async fn the_access_matrix_is_the_one_that_was_agreed_on() {
         }
         rows.push(row.trim_end().to_owned());
     }
-    tally("1 identity", "routes × callers", cells, 644);
+    tally("1 identity", "routes × callers", cells, 988);
     compare(&rows);
 }
 
@@ -72,7 +78,9 @@ fn check_promise(route: &Route, caller: &str, status: u16) {
         (Run::Member(least, _), Some(role)) if role >= *least => 200..=299,
         (Run::Member(..), Some(_)) => 403..=403,
         (Run::Visitor(_), _) if caller == "mem-vis" => 200..=404,
-        (Run::Visitor(_) | Run::Member(..), _) => 401..=401,
+        (Run::Program(..), _) if caller == "program" => 200..=299,
+        (Run::Program(..), _) if caller == "p-less" => 403..=403,
+        (Run::Visitor(_) | Run::Member(..) | Run::Program(..), _) => 401..=401,
     };
     assert!(expected.contains(&status), "{} {} by {caller}: {status}", route.method, route.path);
 }
@@ -86,6 +94,7 @@ fn declared(run: &Run) -> &'static str {
         Run::Member(Role::Member, _) => "member",
         Run::Member(Role::Admin, _) => "admin",
         Run::Member(Role::Owner, _) => "owner",
+        Run::Program(..) => "program",
     }
 }
 
@@ -121,6 +130,8 @@ struct World<'company> {
     acme: &'company Company,
     tokens: Vec<(&'static str, String)>,
     expired_visitor: String,
+    /// A key with a single scope, for each of them.
+    single: Vec<(KeyScope, String)>,
     conversation: String,
 }
 
@@ -142,6 +153,16 @@ impl<'company> World<'company> {
         let colleague = acme.person("owner").await.user;
         let nobody = uuid::Uuid::new_v4().to_string();
         let past = now_s() - 60;
+        let all = [KeyScope::Chat, KeyScope::Models];
+        let names = all.map(KeyScope::as_str);
+        let (p_ended, p_gone) = (acme.api_key(&names).await, acme.api_key(&names).await);
+        for (key, change) in [(&p_ended, "expires_at = now()"), (&p_gone, "revoked_at = now()")] {
+            run(acme, &format!("update api_keys set {change} where key_hash = sha256('{key}')")).await;
+        }
+        let mut single = Vec::new();
+        for scope in all {
+            single.push((scope, acme.api_key(&[scope.as_str()]).await));
+        }
         let tokens = vec![
             ("nobody", String::new()),
             ("visitor", visitor.token),
@@ -157,12 +178,17 @@ impl<'company> World<'company> {
             ("left", left_token),
             ("ended", ended_token),
             ("session", Token::access(acme, &colleague, &session).sign()),
+            ("program", acme.api_key(&names).await),
+            ("o-prog", bright.api_key(&names).await),
+            ("p-less", single[0].1.clone()),
+            ("p-ended", p_ended),
+            ("p-gone", p_gone),
         ];
         let expired_visitor = Token::visitor(acme, &nobody).claim("exp", past).sign();
         // Nothing above is refused for another reason than the one it stands for.
         let good = Token::access(acme, &owner.user, &session).sign();
         assert_eq!(acme.call(&good, Method::GET, "/v1/company", None).await.0, 200);
-        Self { acme, tokens, expired_visitor, conversation }
+        Self { acme, tokens, expired_visitor, single, conversation }
     }
 
     /// One request, whole and right but for who sends it; gives the status.
@@ -170,6 +196,9 @@ impl<'company> World<'company> {
         let acme = self.acme;
         let token = match (&route.run, caller) {
             (Run::Visitor(_), "expired") => &self.expired_visitor,
+            (Run::Program(scope, _), "p-less") => {
+                &self.single.iter().find(|(other, _)| other != scope).unwrap().1
+            }
             _ => &self.tokens.iter().find(|(name, _)| *name == caller).unwrap().1,
         };
         let host = if route.run.at_apex() { "localhost".to_owned() } else { acme.host() };
@@ -225,6 +254,11 @@ impl<'company> World<'company> {
                  values ($1::text::uuid, gen_random_uuid(), 'lead', 'Somebody called.')
                  returning notice_id::text"
             }
+            (_, "/v1/api-keys/{id}") => {
+                "insert into api_keys (company_id, api_key_id, name, key_hash, last_four)
+                 values ($1::text::uuid, gen_random_uuid(), 'K', sha256(gen_random_uuid()::text::bytea), '1234')
+                 returning api_key_id::text"
+            }
             (method, path) => panic!("{method} {path} has an id in it and no row in this test: add one"),
         };
         self.acme.rows(sql).await[0].get(0)
@@ -261,6 +295,10 @@ impl<'company> World<'company> {
             ("POST", "/v1/providers") => {
                 json!({ "kind": "openai", "name": "P", "api_key": "test-ok-access" })
             }
+            ("POST", "/v1/chat/completions") => {
+                json!({ "model": "customer-service", "messages": [{ "role": "user", "content": "Do you fix leaks?" }] })
+            }
+            ("POST", "/v1/api-keys") => json!({ "name": "A program", "scopes": ["chat"] }),
             ("PATCH", "/v1/agents/{id}" | "/v1/providers/{id}") => json!({ "name": "Renamed" }),
             ("PATCH", "/v1/knowledge/{id}") => json!({ "answer": "Changed." }),
             ("PATCH", "/v1/budget") => json!({ "max_output_tokens": 600 }),

@@ -155,6 +155,8 @@ struct Ground {
     acme: Company,
     bright: Company,
     visitor: String,
+    /// A key of acme's own, for its programs.
+    program: String,
     conversation: String,
     /// One id of bright's for each kind, by the column's name.
     theirs: BTreeMap<String, String>,
@@ -177,10 +179,11 @@ impl Ground {
         }
         let asked = visitor.ask("Do you fix leaks?").await;
         let conversation = asked[0].data["conversation_id"].as_str().unwrap().to_owned();
+        let program = acme.api_key(&["chat", "models"]).await;
         let (theirs, ours) = (ids(&bright).await, ids(&acme).await);
         assert!(theirs.len() >= 18, "only these kinds of ids: {:?}", theirs.keys());
         let before = bright.fingerprint().await;
-        Self { visitor: visitor.token, conversation, theirs, ours, before, acme, bright }
+        Self { visitor: visitor.token, program, conversation, theirs, ours, before, acme, bright }
     }
 
     fn names(&self) -> impl Iterator<Item = &str> {
@@ -192,6 +195,7 @@ impl Ground {
             Run::Apex(_) | Run::Operator(_) | Run::Guest(_) => "",
             Run::Visitor(_) => &self.visitor,
             Run::Member(..) => &self.acme.owner,
+            Run::Program(..) => &self.program,
         };
         self.acme.request(token, route.method.parse().unwrap(), path)
     }
@@ -213,6 +217,8 @@ impl Ground {
             "/v1/agents/{id}" => "agent_id",
             "/v1/knowledge/{id}" => "entry_id",
             "/v1/providers/{id}" | "/v1/providers/{id}/test" => "provider_id",
+            "/v1/api-keys/{id}" => "api_key_id",
+            "/v1/notices/{id}/seen" => "notice_id",
             path if path.contains("{id}") => {
                 panic!("{path} has an id in it and no row in this test: add one")
             }
@@ -277,6 +283,10 @@ pub(super) fn body(route: &Route) -> Option<Value> {
         }
         ("POST", "/v1/knowledge") => json!({ "category": "faq", "question": "Why?", "answer": "Because." }),
         ("POST", "/v1/providers") => json!({ "kind": "openai", "name": "P", "api_key": "test-ok-attack" }),
+        ("POST", "/v1/chat/completions") => {
+            json!({ "model": "customer-service", "messages": [{ "role": "user", "content": "Do you fix leaks?" }] })
+        }
+        ("POST", "/v1/api-keys") => json!({ "name": "P", "scopes": ["chat"] }),
         ("PATCH", "/v1/agents/{id}" | "/v1/providers/{id}") => json!({ "name": "Taken over" }),
         ("PATCH", "/v1/knowledge/{id}") => json!({ "answer": "Taken over" }),
         ("PATCH", "/v1/budget") => json!({ "max_output_tokens": 600 }),

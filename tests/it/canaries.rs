@@ -19,6 +19,7 @@ use super::attacks_id::{body, ids};
 const FIXED: &[&str] = &[
     "agents.tier",
     "api_keys.last_four",
+    "api_keys.scopes",
     "audit_events.actor",
     "budget_alerts.period",
     "companies.industry",
@@ -36,6 +37,7 @@ const FIXED: &[&str] = &[
     "provider_models.tier",
     "providers.api",
     "providers.base_url",
+    "providers.fingerprint",
     "providers.kind",
     "providers.last_four",
     "subscriptions.plan",
@@ -64,6 +66,7 @@ struct Marked {
     word: String,
     owner: String,
     visitor: String,
+    program: String,
     /// An id of each kind, by its column.
     ids: BTreeMap<String, String>,
 }
@@ -124,12 +127,13 @@ impl Marked {
         core.provider(&company, &format!("test-ok-{word}")).await;
         let owner = core.owner(&company).await;
         let visitor = core.visitor(&company).await;
+        let program = company.api_key(&["chat", "models"]).await;
         company.rows("update budgets set visitor_turns_per_minute = 600, daily_limit_microusd = 900000000 where company_id = $1::text::uuid returning 1").await;
         // The provider whose key the double knows here is the one that `core` sealed.
         company.rows("delete from providers p where company_id = $1::text::uuid and created_at < (select max(created_at) from providers o where o.company_id = p.company_id) returning 1").await;
         mark(&company, &word).await;
         let ids = ids(&company).await;
-        Self { company, word, owner, visitor, ids }
+        Self { company, word, owner, visitor, program, ids }
     }
 }
 
@@ -203,6 +207,7 @@ async fn drive(core: &Core, here: &Marked, there: &Marked, sink: &mut Sink<'_>) 
             Run::Apex(_) | Run::Operator(_) | Run::Guest(_) => "",
             Run::Visitor(_) => &here.visitor,
             Run::Member(..) => &here.owner,
+            Run::Program(..) => &here.program,
         };
         let ids = if route.path.contains("{id}") {
             here.ids.values().chain(there.ids.values()).cloned().collect()

@@ -28,6 +28,7 @@ async fn id_of(company: &Company, path: &str) -> String {
         "/v1/agents/{id}" => ("agents", "agent_id"),
         "/v1/knowledge/{id}" => ("knowledge_entries", "entry_id"),
         "/v1/providers/{id}" | "/v1/providers/{id}/test" => ("providers", "provider_id"),
+        "/v1/api-keys/{id}" => ("api_keys", "api_key_id"),
         "/v1/conversations/{id}/messages" => ("conversations", "conversation_id"),
         "/v1/notices/{id}/seen" => {
             notice(company).await;
@@ -56,6 +57,7 @@ async fn another_company_s_id_and_no_id_look_the_same() {
     let (acme, bright) =
         (Company::new(stand, "plumbing").await, Company::new(stand, "dental-practice").await);
     acme.provider("openai", "test-ok-isolation").await;
+    acme.api_key(&["chat"]).await;
     acme.visitor().await.ask("Do you fix leaks?").await;
     let bright_visitor = bright.visitor().await;
     let mut seen = 0;
@@ -94,13 +96,15 @@ async fn a_token_is_good_at_its_own_company_only() {
     let (acme, bright) =
         (Company::new(stand, "plumbing").await, Company::new(stand, "dental-practice").await);
     let visitor = acme.visitor().await;
+    let key = acme.api_key(&["chat", "models"]).await;
     for route in ROUTES {
         let method: Method = route.method.parse().unwrap();
         let path = route.path.replace("{id}", "01890a5d-ac96-774b-bcce-b302099a8057");
         let wrong: &[&str] = match route.run {
             Run::Apex(_) | Run::Operator(_) | Run::Guest(_) => continue,
-            Run::Visitor(_) => &["", "x", &bright.owner, &acme.owner, &visitor.token],
-            Run::Member(..) => &["", "x", &visitor.token, &acme.owner],
+            Run::Visitor(_) => &["", "x", &bright.owner, &acme.owner, &visitor.token, &key],
+            Run::Member(..) => &["", "x", &visitor.token, &acme.owner, &key],
+            Run::Program(..) => &["", "x", &bright.owner, &acme.owner, &visitor.token, &key],
         };
         for token in wrong {
             let (status, problem) = bright.call(token, method.clone(), &path, Some(json!({}))).await;
@@ -194,6 +198,7 @@ fn another_company_s_id_and_no_id_cost_the_same_calls() {
         let (acme, bright) =
             (Company::new(core.stand, "plumbing").await, Company::new(core.stand, "plumbing").await);
         core.provider(&acme, "test-ok-isolation").await;
+        acme.api_key(&["chat"]).await;
         acme.visitor().await.ask("Do you fix leaks?").await;
         let (owner, visitor) = (core.owner(&bright).await, core.visitor(&bright).await);
         let mut seen = 0;

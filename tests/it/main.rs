@@ -10,6 +10,7 @@
 )]
 
 mod access;
+mod api_keys;
 mod attacks_base_url;
 mod attacks_host;
 mod attacks_id;
@@ -26,8 +27,10 @@ mod edge;
 mod faults;
 mod fuzz;
 mod gateway;
+mod idempotency;
 mod industries;
 mod isolation;
+mod keys;
 mod knockouts;
 mod limiter_model;
 mod llm;

@@ -41,6 +41,8 @@ impl Stage {
             json!({ "slug": canary, "name": canary, "role": canary, "instructions": canary, "tier": "fast" });
         alice.owner(http::Method::POST, "/v1/knowledge", Some(entry), 201).await;
         alice.owner(http::Method::POST, "/v1/agents", Some(agent), 201).await;
+        let key = json!({ "name": canary, "scopes": ["chat"] });
+        alice.owner(http::Method::POST, "/v1/api-keys", Some(key), 201).await;
         alice
             .rows(&format!(
                 "update companies set name = '{canary}' where company_id = $1::text::uuid returning 1"

@@ -1,0 +1,74 @@
+//! The operator's door to the vault: keys are sealed again under the newest master key, or for the first time.
+//!
+//! It never gives a key out, and changes no row: the native tool does that, one company after the other.
+
+use super::{Kept, MasterKeys, NONCE, SealedKey, parts};
+use crate::config::ConfigError;
+use crate::ids::{CompanyId, ProviderId};
+
+/// The master keys, for an operator who rotates them or brings keys from elsewhere.
+pub struct Rewrap(MasterKeys);
+
+/// A provider key as it is to be stored.
+pub struct Wrapped {
+    /// The key, sealed under the newest master key.
+    pub sealed: SealedKey,
+    /// What it may be recognised by (see [`TenantScope::key_fingerprint`](crate::tenant::TenantScope::key_fingerprint)).
+    pub fingerprint: String,
+}
+
+impl Rewrap {
+    /// Parses `MASTER_KEYS`; `get` answers the value of a name.
+    ///
+    /// # Errors
+    /// [`ConfigError`] when it is missing or makes no sense; its value is never quoted.
+    pub fn parse(get: &dyn Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
+        MasterKeys::parse(get).map(Self)
+    }
+
+    /// The numbers of the master keys, newest first.
+    #[must_use]
+    pub fn numbers(&self) -> Vec<u16> {
+        self.0.0.iter().map(|(number, _)| *number).collect()
+    }
+
+    /// The first bytes of every key that is sealed under the newest master key.
+    #[must_use]
+    pub fn newest_head(&self) -> Vec<u8> {
+        let newest = self.0.0.first().map(|(number, _)| number.to_be_bytes());
+        [super::VERSION].into_iter().chain(newest.into_iter().flatten()).collect()
+    }
+
+    /// The same key under the newest master key, whichever of them it is under now; `None` when it does not open.
+    #[must_use]
+    pub fn again(
+        &self,
+        company: CompanyId,
+        provider: ProviderId,
+        sealed: &[u8],
+        nonce: [u8; NONCE],
+    ) -> Option<Wrapped> {
+        let key = self.0.open_key(company, provider, sealed)?;
+        self.first(company, provider, key.expose(), nonce)
+    }
+
+    /// A key that was never sealed here, for this company and this row; `None` when the cipher fails.
+    #[must_use]
+    pub fn first(
+        &self,
+        company: CompanyId,
+        provider: ProviderId,
+        key: &str,
+        nonce: [u8; NONCE],
+    ) -> Option<Wrapped> {
+        let sealed = self.0.seal(company, Kept::ProviderKey(provider), key.as_bytes(), nonce)?;
+        let fingerprint = self.0.fingerprint(company, key).ok()?;
+        Some(Wrapped { sealed: SealedKey(sealed), fingerprint })
+    }
+}
+
+/// The number of the master key that these bytes are sealed under; `None` when they are no sealed key at all.
+#[must_use]
+pub fn master_of(sealed: &[u8]) -> Option<u16> {
+    parts(sealed).map(|(number, ..)| number)
+}
