@@ -75,7 +75,7 @@ enum Actor {
     /// Somebody who is not signed in: a guest or a visitor.
     Anyone,
     /// A signed-in person; each batch first checks that membership and session still stand.
-    Member { user: UserId, session: SessionId, roles: &'static [&'static str] },
+    Member { user: UserId, session: SessionId, roles: &'static [&'static str], permission: &'static str },
 }
 
 impl TenantScope {

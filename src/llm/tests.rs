@@ -342,7 +342,8 @@ fn addresses_and_secrets_that_cannot_be_sent() {
 #[test]
 fn reservations_are_upper_bounds() {
     assert_eq!(upper_bound_tokens("Hello 🔧"), 10);
-    let texts = prompt().system.len() + prompt().turns.iter().flat_map(Turn::texts).map(str::len).sum::<usize>();
+    let texts =
+        prompt().system.len() + prompt().turns.iter().flat_map(Turn::texts).map(str::len).sum::<usize>();
     let overhead = PROMPT_OVERHEAD_TOKENS + 5 * TURN_OVERHEAD_TOKENS;
     assert_eq!(prompt().upper_bound_input_tokens(), u32::try_from(texts).unwrap() + overhead);
 }

@@ -7,6 +7,8 @@ mod eval;
 pub use eval::id;
 mod findings;
 mod format;
+mod office;
+mod office_check;
 mod price;
 mod reading;
 mod rows;

@@ -26,10 +26,10 @@ impl TenantScope {
     pub fn batch(&self) -> Batch<'_> {
         let mut batch = Batch { scope: self, queries: Vec::with_capacity(8) };
         batch.push(SCOPE_SET, Vec::new());
-        if let Actor::Member { user, session, roles } = self.actor
+        if let Actor::Member { user, session, roles, permission } = self.actor
             && stands(Wall::Membership)
         {
-            batch.push(MEMBER_CHECK.text(), params![session, user, roles]);
+            batch.push(MEMBER_CHECK.text(), params![session, user, roles, permission]);
         }
         batch
     }
@@ -38,10 +38,14 @@ impl TenantScope {
 /// Puts the company into the transaction, for row-level security. Local to it: `true`.
 const SCOPE_SET: &str = "select set_config('app.current_company_id', $1, true)";
 
-/// Layer 1's backstop: membership and session still stand, or the whole batch rolls back.
+/// Layer 1's backstop: membership and session still stand, or the whole batch rolls back. A permission can only take away
+/// what the role has.
 const MEMBER_CHECK: TenantSql = crate::sql!(
     "select coalesce(
-        (select case when m.role = any($4) then m.role else refuse('BH403') end
+        (select case when m.role = any($4)
+                      and not exists (select from role_permissions p
+                                      where p.company_id = m.company_id and p.role = m.role and p.permission = $5 and not p.allowed)
+                     then m.role else refuse('BH403') end
          from sessions s
          join memberships m on m.company_id = s.company_id and m.user_id = s.user_id
          where s.company_id = $1 and s.session_id = $2 and s.user_id = $3
@@ -196,6 +200,7 @@ macro_rules! id_params {
 }
 
 id_params!(CompanyId UserId SessionId VisitorId AgentId ConversationId MessageId MemoryId CategoryId EntryId ProviderId ReservationId AuditId ContactId LeadId);
+id_params!(StageId LabelId MessageTemplateId StepId NotificationId ItemId AppointmentTypeId ClosureId MethodId ServiceId TermId ContextId PageId QuestionId ReplyId);
 
 /// Parameters `$2` and on of a statement.
 #[macro_export]
