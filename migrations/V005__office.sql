@@ -144,7 +144,7 @@ create table follow_up_steps (
     message text not null,
     enabled boolean not null default true,
     primary key (company_id, step_id),
-    foreign key (company_id, message) references message_templates (company_id, slug) on delete cascade
+    foreign key (company_id, message) references message_templates (company_id, slug) on update cascade on delete cascade
 );
 create index follow_up_steps_message on follow_up_steps (company_id, message);
 comment on table follow_up_steps is 'who is written to, when, and with what, after something happened';

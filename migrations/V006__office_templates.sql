@@ -1,5 +1,8 @@
 -- What a company's office starts with, what became of what a template gave it, and addresses that were given up.
 
+-- Search mends misspelt words by trigrams. The extension is a trusted one: a database's owner may add it.
+create extension if not exists pg_trgm with schema public;
+
 -- Templates -----------------------------------------------------------------------------------------------------------
 
 create table template_agent_tools (

@@ -1,4 +1,4 @@
-//! The company itself: what it is, its budget, its audit log.
+//! The company itself: what it is and where it is found, its budget, its audit log.
 //!
 //! It never changes what was spent: the ledger does that, once a model call.
 
@@ -8,9 +8,11 @@ use serde_json::json;
 
 use crate::error::Error;
 use crate::ids::AuditId;
+use crate::knowledge::check_texts;
 use crate::limiter::{self, Budget};
 use crate::params;
 use crate::platform::Body;
+use crate::provisioning::slug;
 use crate::routes::{Call, json as answer};
 use crate::tenant::TenantSql;
 use crate::tenant::auth::Member;
@@ -38,6 +40,37 @@ pub async fn show(member: Member) -> Result<Response<Body>, Error> {
             "you": { "user_id": member.user, "name": shown.user_name, "role": shown.role },
         }),
     )
+}
+
+/// `PATCH /v1/company`: another name, another address, or both. The old address answers no more, and nobody else gets it:
+/// whoever knew it must not meet another company there. Its company may take it back.
+///
+/// # Errors
+/// [`Error::Invalid`] for the body, [`Error::Conflict`] when the address is taken or was changed too often.
+pub async fn change(member: Member, call: Call) -> Result<Response<Body>, Error> {
+    let new = call.json::<CompanyChange>().await?;
+    check_texts(&[("company's name", new.name.as_ref(), 120)])?;
+    new.slug.as_deref().map_or(Ok(()), slug::check)?;
+    let mut batch = member.scope.batch();
+    let taken = new.slug.as_ref().map(|slug| {
+        let taken = batch.run(HOST_TAKE, params![slug]);
+        batch.run(HOST_RELEASE, params![slug]);
+        taken
+    });
+    batch.run(COMPANY_CHANGE, params![new.name, new.slug.clone()]);
+    let platform = member.scope.platform();
+    batch.run(
+        AUDIT_ADD,
+        params![AuditId::new(platform), member.user, "company.changed", new.slug.unwrap_or_default()],
+    );
+    let company = batch.add::<Named>(COMPANY_NAMED, params![]);
+    let mut rows = batch.send().await?;
+    if let Some(taken) = taken {
+        rows.touched(taken)?;
+    }
+    let named = rows.one(company)?;
+    let url = member.scope.app().config.root.company_url(&named.slug);
+    answer(StatusCode::OK, &json!({ "name": named.name, "slug": named.slug, "url": url }))
 }
 
 /// `GET /v1/budget`: the limits, and what was spent today (UTC) according to the ledger.
@@ -89,6 +122,19 @@ fn shown(budget: &Budget, today: &str) -> serde_json::Value {
 }
 
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct CompanyChange {
+    name: Option<String>,
+    slug: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Named {
+    name: String,
+    slug: String,
+}
+
+#[derive(Deserialize)]
 struct Shown {
     name: String,
     plan: String,
@@ -114,6 +160,27 @@ const COMPANY_READ: TenantSql = crate::sql!(
      join users u on u.company_id = m.company_id and u.user_id = m.user_id
      where c.company_id = $1"
 );
+
+/// Guards the batch: a company that gives up one address after another would keep them all from others.
+const HOST_TAKE: TenantSql = crate::sql!(
+    "insert into hosts (company_id, host, kind)
+     select $1, case when count(*) < 5 then $2 else refuse('BH409') end, 'slug'
+     from hosts h
+     where h.company_id = $1 and h.released_at > now() - interval '1 year'
+     on conflict (company_id, host) do update set released_at = null"
+);
+
+const HOST_RELEASE: TenantSql = crate::sql!(
+    "update hosts
+     set released_at = now()
+     where company_id = $1 and kind = 'slug' and host <> $2 and released_at is null"
+);
+
+const COMPANY_CHANGE: TenantSql = crate::sql!(
+    "update companies set name = coalesce($2, name), slug = coalesce($3, slug) where company_id = $1"
+);
+
+const COMPANY_NAMED: TenantSql = crate::sql!("select name, slug from companies where company_id = $1");
 
 /// The budget, and what the ledger says of a day.
 pub(crate) const BUDGET_READ: TenantSql = crate::sql!(

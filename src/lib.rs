@@ -41,6 +41,7 @@ pub mod replies;
 pub mod roles;
 pub mod services;
 pub mod terms;
+pub mod updates;
 mod upkeep;
 
 pub use routes::{App, serve};

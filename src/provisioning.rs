@@ -3,7 +3,7 @@
 //! It never copies a row in Rust: each kind of row is one `insert … select` from the template's rows.
 
 mod copies;
-mod slug;
+pub(crate) mod slug;
 
 pub use copies::COPIES;
 
@@ -106,6 +106,20 @@ fn founded(call: &Call, scope: &TenantScope, slug: &str, name: &str, user: UserI
 pub async fn industries(call: Call) -> Result<Response<Body>, Error> {
     let industries = crate::tenant::postgres::industries(&call).await?;
     answer(StatusCode::OK, &json!({ "industries": industries }))
+}
+
+/// `GET /v1/slugs?name=…&industry=…`: up to five free addresses for a company's name, the nearest first.
+///
+/// # Errors
+/// [`Error::Invalid`] without a name, [`Error::Unavailable`] when the database does not answer.
+pub async fn slugs(call: Call) -> Result<Response<Body>, Error> {
+    let name = call.query("name").filter(|name| (1..=400).contains(&name.trim().len()));
+    let name =
+        name.ok_or_else(|| Error::Invalid("Add the company's name: /v1/slugs?name=Acme+Plumbing.".into()))?;
+    let industry = call.query("industry").unwrap_or_default();
+    let wanted = slug::suggestions(&name, &industry);
+    let free = crate::tenant::postgres::slugs_free(&call, &wanted).await?;
+    answer(StatusCode::OK, &json!({ "slugs": free }))
 }
 
 fn check_email(email: &str) -> Result<String, Error> {

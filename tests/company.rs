@@ -153,6 +153,12 @@ impl Company {
         let lead = json!({ "name": "Vera", "phone": "555 0100", "conversation_id": conversation });
         let (status, made) = self.call(&visitor.token, Method::POST, "/v1/leads", Some(lead)).await;
         assert_eq!(status, 201, "{made}");
+        // What is thrown away of what a template gave is remembered.
+        let replies = self.owner(Method::GET, "/v1/replies", None, 200).await;
+        let spare =
+            replies["replies"].as_array().unwrap().iter().find(|reply| reply["slug"] == "chat-rude").unwrap();
+        let path = format!("/v1/replies/{}", spare["message_template_id"].as_str().unwrap());
+        self.owner(Method::DELETE, &path, None, 204).await;
         self.rows(
             "insert into api_keys (company_id, api_key_id, name, key_hash, last_four)
              values ($1::text::uuid, gen_random_uuid(), 'A program', sha256($1::text::bytea), '1234') returning 1",

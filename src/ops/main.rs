@@ -6,6 +6,7 @@ mod bench;
 mod dev;
 mod gateway;
 mod migrate;
+mod slugs;
 mod templates;
 
 /// Multi-tenant AI at the edge: the operator's tool.
@@ -20,7 +21,9 @@ enum Command {
     Bench(bench::Args),
     /// Bring the database's schema and roles up to date.
     Migrate(migrate::Args),
-    /// Check and load the industry templates.
+    /// Let go of addresses that companies gave up.
+    Slugs(slugs::Args),
+    /// Check and load the industry templates, and bring companies up to date with them.
     Templates(templates::Args),
 }
 
@@ -31,6 +34,7 @@ async fn main() -> std::process::ExitCode {
         Command::Dev(args) => dev::run(args).await,
         Command::Bench(args) => bench::run(args).await,
         Command::Migrate(args) => migrate::run(args).await,
+        Command::Slugs(args) => slugs::run(args).await,
         Command::Templates(args) => templates::run(args).await,
     };
     match done {

@@ -9,7 +9,7 @@ use crate::tenant::auth::{Member, Visitor};
 use crate::{
     agents, calendar, chat, checklist, company, contexts, conversations, knowledge, labels, leads,
     notifications, openapi, pages, pipeline, providers, provisioning, questions, replies, roles, services,
-    sessions, site, terms,
+    sessions, site, terms, updates,
 };
 
 /// The routes. The order is that of the API's page; the first match wins, and no two match the same request.
@@ -20,6 +20,9 @@ pub static ROUTES: &[Route] = &[
     apex("GET", "/openapi.json", "This API, as OpenAPI 3.1", |call| Box::pin(openapi::show(call))),
     apex("GET", "/v1/industries", "Industries to start from", |call| {
         Box::pin(provisioning::industries(call))
+    }),
+    apex("GET", "/v1/slugs", "Free addresses for a company's name", |call| {
+        Box::pin(provisioning::slugs(call))
     }),
     apex("POST", "/v1/signup", "Make a company", |call| Box::pin(provisioning::signup(call))),
     apex("GET", "/", "The platform's page, with signing up", |call| Box::pin(site::landing(call))),
@@ -250,6 +253,19 @@ pub static ROUTES: &[Route] = &[
     member(Role::Admin, "GET", "/v1/roles", "What each role may do", |m, _| Box::pin(roles::list(m))),
     member(Role::Owner, "PATCH", "/v1/roles", "Change what a role may do", |m, call| {
         Box::pin(roles::change(m, call))
+    }),
+    member(Role::Member, "GET", "/v1/templates/updates", "What the templates have otherwise", |m, _| {
+        Box::pin(updates::list(m))
+    }),
+    member(
+        Role::Admin,
+        "POST",
+        "/v1/templates/updates",
+        "Bring unedited rows up to date, and accepted ones",
+        |m, call| Box::pin(updates::apply(m, call)),
+    ),
+    member(Role::Owner, "PATCH", "/v1/company", "Change name or address", |m, call| {
+        Box::pin(company::change(m, call))
     }),
 ];
 

@@ -291,6 +291,9 @@ impl SqlError {
         match self.code.as_deref() {
             Some("BH401") => Error::Unauthorized,
             Some("BH403") => Error::Forbidden,
+            Some("BH409") => Error::Conflict(
+                "The address was changed too often within a year. Keep this one, or take back an earlier one.".into(),
+            ),
             Some("23505") => Error::Conflict(taken(self.constraint.as_deref()).to_owned()),
             Some("23503") if self.constraint.as_deref() == Some("conversations_company_id_agent_id_fkey") => {
                 Error::Conflict(
@@ -350,6 +353,26 @@ pub(crate) async fn industries(call: &crate::routes::Call) -> Result<Vec<Industr
     let outcome = outcome.ok_or_else(|| Error::Internal("the database answered no statement".into()))?;
     outcome.into_rows().map_err(|error| Error::Internal(format!("industries: {error}")))
 }
+
+/// Which of these slugs nobody answers at, up to five, in their order. It asks what every visitor can: whether there is a
+/// site. A slug that was given up looks free here, and is refused when it is signed up for.
+pub(crate) async fn slugs_free(call: &crate::routes::Call, slugs: &[String]) -> Result<Vec<String>, Error> {
+    let query = Query { query: SLUGS_FREE.into(), params: vec![slugs.into()] };
+    let outcome = call.app.config.secrets.database.send(&*call.platform, &[query]).await?.into_iter().next();
+    let outcome = outcome.ok_or_else(|| Error::Internal("the database answered no statement".into()))?;
+    let rows = outcome.into_rows::<Free>().map_err(|error| Error::Internal(format!("slugs: {error}")))?;
+    Ok(rows.into_iter().map(|row| row.slug).collect())
+}
+
+#[derive(serde::Deserialize)]
+struct Free {
+    slug: String,
+}
+
+const SLUGS_FREE: &str = "select w.slug from unnest($1::text[]) with ordinality w (slug, place)
+where not exists (select from company_by_host(w.slug, 'slug'))
+order by w.place
+limit 5";
 
 /// An industry that a company can start from.
 #[derive(serde::Serialize, serde::Deserialize)]

@@ -7,6 +7,7 @@ use super::alike::{TOO_ALIKE, alike, words_in_common};
 use super::findings::{Findings, Problem, is_slug, words};
 use super::format::File;
 use super::price::{Price, hours};
+use super::spelling::spelling;
 use super::{Kind, Source, office_check};
 
 /// Parses and checks templates as one set: what agents see and what is alike goes across files.
@@ -16,7 +17,10 @@ pub fn check(sources: &[Source]) -> (Vec<File>, Vec<Problem>) {
     for source in sources {
         problems.extend(leftovers(source));
         match File::parse(source) {
-            Ok(file) => files.push(file),
+            Ok(file) => {
+                problems.extend(spelling(source, &file.template));
+                files.push(file);
+            }
             Err((line, text)) => problems.push(Problem { path: source.path.clone(), line, text }),
         }
     }
