@@ -2,10 +2,13 @@
 //!
 //! It never lets a company be without the agent that answers when none is named.
 
+mod kit;
+
 use http::{Response, StatusCode};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
+use self::kit::{Handoff, Kit};
 use crate::company::AUDIT_ADD;
 use crate::error::Error;
 use crate::idempotency::once;
@@ -65,17 +68,28 @@ pub(crate) const AGENT_ANSWERING: TenantSql = crate::sql!(
      where c.company_id = $1 and c.conversation_id = $2 and c.visitor_id = $3 and a.enabled"
 );
 
-/// The tools of a visitor's conversation's agent.
-pub(crate) const TOOL_LIST: TenantSql = crate::sql!(
-    "select t.tool
-     from conversations c
-     cross join unnest(array['capture_lead', 'hand_over', 'propose_appointment', 'look_up_knowledge']) as t(tool)
-     where c.company_id = $1 and c.conversation_id = $2 and c.visitor_id = $3"
-);
-
 /// The company's contexts, in the order of the prompt.
 pub(crate) const CONTEXT_LIST: TenantSql =
     crate::sql!("select kind, body from gpt_contexts where company_id = $1 order by position, kind");
+
+/// What the agent of a visitor's conversation may do besides answering: `tool`.
+pub const TOOL_LIST: TenantSql = crate::sql!(
+    "select o.tool
+     from conversations c
+     join agent_tools o on o.company_id = c.company_id and o.agent_id = c.agent_id
+     where c.company_id = $1 and c.conversation_id = $2 and c.visitor_id = $3
+     order by o.tool"
+);
+
+/// Which colleagues the agent of a visitor's conversation brings in: `slug`, `name`, and `reason`, which says when.
+pub const HANDOFF_LIST: TenantSql = crate::sql!(
+    "select b.slug, b.name, h.reason
+     from conversations c
+     join agent_handoffs h on h.company_id = c.company_id and h.agent_id = c.agent_id
+     join agents b on b.company_id = h.company_id and b.agent_id = h.to_agent_id
+     where c.company_id = $1 and c.conversation_id = $2 and c.visitor_id = $3 and b.enabled
+     order by b.position, b.slug"
+);
 
 /// `GET /v1/agents`.
 ///
@@ -100,7 +114,8 @@ pub async fn show(member: Member, call: Call) -> Result<Response<Body>, Error> {
     answer(StatusCode::OK, &rows.one(agent)?)
 }
 
-/// `POST /v1/agents`: adds an agent that may draw from the categories named, or from none.
+/// `POST /v1/agents`: adds an agent that may draw from the categories named, or from none; so with tools, starters and
+/// colleagues to hand over to.
 ///
 /// # Errors
 /// [`Error::Invalid`] for the body, [`Error::Conflict`] when the short name is taken.
@@ -116,11 +131,14 @@ async fn add_once(member: &Member, call: &Call) -> Result<Response<Body>, Error>
         ("role", Some(&new.role), 300),
         ("instructions", Some(&new.instructions), 8_000),
     ])?;
+    let kit = Kit { tools: new.tools, starters: new.starters, handoffs: new.handoffs };
+    kit.check()?;
     let id = AgentId::new(member.scope.platform());
     let mut batch = member.scope.batch_once();
     let fields = params![id, new.slug, new.name, new.role, new.greeting, new.instructions, new.tier.as_str()];
     batch.run(AGENT_ADD, fields);
     batch.run(SCOPE_ADD, params![id, new.scope]);
+    kit.write(&mut batch, id)?;
     batch.run(
         AUDIT_ADD,
         params![AuditId::new(member.scope.platform()), member.user, "agent.added", id.to_string()],
@@ -130,7 +148,8 @@ async fn add_once(member: &Member, call: &Call) -> Result<Response<Body>, Error>
     answer(StatusCode::CREATED, &rows.one(agent)?)
 }
 
-/// `PATCH /v1/agents/{id}`: changes what is given; a scope that is given replaces the one there is.
+/// `PATCH /v1/agents/{id}`: changes what is given; a scope that is given replaces the one there is, and so do tools,
+/// starters and handoffs.
 ///
 /// # Errors
 /// [`Error::NotFound`], or [`Error::Invalid`] for the body.
@@ -142,6 +161,8 @@ pub async fn change(member: Member, call: Call) -> Result<Response<Body>, Error>
         ("role", new.role.as_ref(), 300),
         ("instructions", new.instructions.as_ref(), 8_000),
     ])?;
+    let kit = Kit { tools: new.tools, starters: new.starters, handoffs: new.handoffs };
+    kit.check()?;
     let mut batch = member.scope.batch();
     let fields = params![
         id,
@@ -157,6 +178,7 @@ pub async fn change(member: Member, call: Call) -> Result<Response<Body>, Error>
         batch.run(SCOPE_CLEAR, params![id, scope.clone()]);
         batch.run(SCOPE_ADD, params![id, scope]);
     }
+    kit.write(&mut batch, id)?;
     batch.run(
         AUDIT_ADD,
         params![AuditId::new(member.scope.platform()), member.user, "agent.changed", id.to_string()],
@@ -190,7 +212,7 @@ pub async fn remove(member: Member, call: Call) -> Result<Response<Body>, Error>
     Ok(no_content())
 }
 
-fn check_slug(slug: &str) -> Result<(), Error> {
+pub(crate) fn check_slug(slug: &str) -> Result<(), Error> {
     let fits = (1..=60).contains(&slug.len())
         && !slug.starts_with('-')
         && slug.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
@@ -216,6 +238,12 @@ struct Agent {
     enabled: bool,
     /// Short names of the categories it may draw from.
     scope: Vec<String>,
+    /// What it may do besides answering.
+    tools: Vec<String>,
+    /// What one can begin with, on buttons.
+    starters: Vec<String>,
+    /// Which colleagues it brings in, and when.
+    handoffs: Vec<Handoff>,
 }
 
 #[derive(Deserialize)]
@@ -230,6 +258,9 @@ struct NewAgent {
     tier: Tier,
     #[serde(default)]
     scope: Vec<String>,
+    tools: Option<Vec<String>>,
+    starters: Option<Vec<String>>,
+    handoffs: Option<Vec<Handoff>>,
 }
 
 #[derive(Deserialize)]
@@ -242,6 +273,9 @@ struct AgentChange {
     tier: Option<Tier>,
     enabled: Option<bool>,
     scope: Option<Vec<String>>,
+    tools: Option<Vec<String>>,
+    starters: Option<Vec<String>>,
+    handoffs: Option<Vec<Handoff>>,
 }
 
 const AGENT_LIST: TenantSql = crate::sql!(
@@ -249,7 +283,17 @@ const AGENT_LIST: TenantSql = crate::sql!(
             coalesce((select jsonb_agg(k.slug order by k.position, k.slug)
                       from agent_knowledge_scopes s
                       join knowledge_categories k on k.company_id = s.company_id and k.category_id = s.category_id
-                      where s.company_id = a.company_id and s.agent_id = a.agent_id), '[]') as scope
+                      where s.company_id = a.company_id and s.agent_id = a.agent_id), '[]') as scope,
+            coalesce((select jsonb_agg(o.tool order by o.tool)
+                      from agent_tools o
+                      where o.company_id = a.company_id and o.agent_id = a.agent_id), '[]') as tools,
+            coalesce((select jsonb_agg(o.body order by o.position)
+                      from agent_starters o
+                      where o.company_id = a.company_id and o.agent_id = a.agent_id), '[]') as starters,
+            coalesce((select jsonb_agg(jsonb_build_object('agent', b.slug, 'reason', h.reason) order by b.position, b.slug)
+                      from agent_handoffs h
+                      join agents b on b.company_id = h.company_id and b.agent_id = h.to_agent_id
+                      where h.company_id = a.company_id and h.agent_id = a.agent_id), '[]') as handoffs
      from agents a
      where a.company_id = $1
      order by a.position, a.slug"
@@ -260,7 +304,17 @@ const AGENT_READ: TenantSql = crate::sql!(
             coalesce((select jsonb_agg(k.slug order by k.position, k.slug)
                       from agent_knowledge_scopes s
                       join knowledge_categories k on k.company_id = s.company_id and k.category_id = s.category_id
-                      where s.company_id = a.company_id and s.agent_id = a.agent_id), '[]') as scope
+                      where s.company_id = a.company_id and s.agent_id = a.agent_id), '[]') as scope,
+            coalesce((select jsonb_agg(o.tool order by o.tool)
+                      from agent_tools o
+                      where o.company_id = a.company_id and o.agent_id = a.agent_id), '[]') as tools,
+            coalesce((select jsonb_agg(o.body order by o.position)
+                      from agent_starters o
+                      where o.company_id = a.company_id and o.agent_id = a.agent_id), '[]') as starters,
+            coalesce((select jsonb_agg(jsonb_build_object('agent', b.slug, 'reason', h.reason) order by b.position, b.slug)
+                      from agent_handoffs h
+                      join agents b on b.company_id = h.company_id and b.agent_id = h.to_agent_id
+                      where h.company_id = a.company_id and h.agent_id = a.agent_id), '[]') as handoffs
      from agents a
      where a.company_id = $1 and a.agent_id = $2"
 );

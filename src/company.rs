@@ -1,4 +1,4 @@
-//! The company itself: what it is, and its audit log.
+//! The company itself: what it is and where it is found, and its audit log.
 //!
 //! It never changes whose a company is, or its id.
 
@@ -11,6 +11,7 @@ use crate::ids::AuditId;
 use crate::knowledge::check_texts;
 use crate::params;
 use crate::platform::Body;
+use crate::provisioning::slug;
 use crate::routes::{Call, json as answer};
 use crate::tenant::TenantSql;
 use crate::tenant::auth::Member;
@@ -41,19 +42,42 @@ pub async fn show(member: Member) -> Result<Response<Body>, Error> {
     )
 }
 
-/// `PATCH /v1/company`: changes what is given.
+/// `PATCH /v1/company`: another name, another address, another time zone. An old address answers no more, and nobody else
+/// gets it: whoever knew it must not meet another company there. Its company may take it back.
 ///
 /// # Errors
-/// [`Error::Invalid`] for the body, among it a time zone that there is not.
+/// [`Error::Invalid`] for the body, among it a time zone that there is not; [`Error::Conflict`] when the address is taken or
+/// was changed too often.
 pub async fn change(member: Member, call: Call) -> Result<Response<Body>, Error> {
     let new = call.json::<Change>().await?;
-    check_texts(&[("name", new.name.as_ref(), 120), ("time zone", new.time_zone.as_ref(), 60)])?;
+    let texts = [("company's name", new.name.as_ref(), 120), ("time zone", new.time_zone.as_ref(), 60)];
+    check_texts(&texts)?;
+    new.slug.as_deref().map_or(Ok(()), slug::check)?;
     let mut batch = member.scope.batch();
-    let changed = batch.run(COMPANY_CHANGE, params![new.name, new.time_zone]);
+    let taken = new.slug.as_ref().map(|slug| {
+        let taken = batch.run(HOST_TAKE, params![slug]);
+        batch.run(HOST_RELEASE, params![slug]);
+        taken
+    });
+    batch.run(COMPANY_CHANGE, params![new.name, new.slug.clone(), new.time_zone]);
     let event = AuditId::new(member.scope.platform());
-    batch.run(AUDIT_ADD, params![event, member.user, "company.changed", ""]);
-    batch.send().await?.touched(changed)?;
-    show(member).await
+    batch.run(AUDIT_ADD, params![event, member.user, "company.changed", new.slug.unwrap_or_default()]);
+    let company = batch.add::<Named>(COMPANY_NAMED, params![]);
+    let mut rows = batch.send().await?;
+    if let Some(taken) = taken {
+        rows.touched(taken)?;
+    }
+    let named = rows.one(company)?;
+    let url = member.scope.app().config.root.company_url(&named.slug);
+    let shown = json!({ "name": named.name, "slug": named.slug, "time_zone": named.time_zone, "url": url });
+    answer(StatusCode::OK, &shown)
+}
+
+#[derive(Deserialize)]
+struct Named {
+    name: String,
+    slug: String,
+    time_zone: String,
 }
 
 #[derive(Deserialize)]
@@ -70,6 +94,7 @@ struct Shown {
 #[serde(deny_unknown_fields)]
 struct Change {
     name: Option<String>,
+    slug: Option<String>,
     time_zone: Option<String>,
 }
 
@@ -83,11 +108,32 @@ const COMPANY_READ: TenantSql = crate::sql!(
      where c.company_id = $1"
 );
 
+/// Guards the batch: a company that gives up one address after another would keep them all from others.
+const HOST_TAKE: TenantSql = crate::sql!(
+    "insert into hosts (company_id, host, kind)
+     select $1, case when count(*) < 5 then $2 else refuse('BH409') end, 'slug'
+     from hosts h
+     where h.company_id = $1 and h.released_at > now() - interval '1 year'
+     on conflict (company_id, host) do update set released_at = null"
+);
+
+const HOST_RELEASE: TenantSql = crate::sql!(
+    "update hosts
+     set released_at = now()
+     where company_id = $1 and kind = 'slug' and host <> $2 and released_at is null"
+);
+
 /// A time zone that there is not raises 22023, in the comparison.
 const COMPANY_CHANGE: TenantSql = crate::sql!(
     "update companies
-     set name = coalesce($2, name),
-         time_zone = case when now() at time zone coalesce($3, time_zone) is not null then coalesce($3, time_zone) end
+     set name = coalesce($2, name), slug = coalesce($3, slug),
+         time_zone = case when now() at time zone coalesce($4, time_zone) is not null then coalesce($4, time_zone) end
+     where company_id = $1"
+);
+
+const COMPANY_NAMED: TenantSql = crate::sql!(
+    "select name, slug, time_zone
+     from companies
      where company_id = $1"
 );
 

@@ -116,7 +116,7 @@ pub const CONVERSATION_BEGIN: TenantSql = crate::sql!(
 
 /// Refuses, and with it the whole batch, a conversation that has as many questions as it may have.
 pub(crate) const QUESTIONS_GUARD: TenantSql = crate::sql!(
-    "select case when count(*) >= min(b.conversation_questions) then refuse('BH409') end
+    "select case when count(*) >= min(b.conversation_questions) then refuse('BH410') end
      from conversations c
      join budgets b on b.company_id = c.company_id
      join messages m on m.company_id = c.company_id and m.conversation_id = c.conversation_id and m.author = 'visitor'

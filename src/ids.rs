@@ -79,6 +79,36 @@ ids! {
     ApiKeyId,
     /// Something that the company's people should look at.
     NoticeId,
+    /// A stage of a lead's way.
+    StageId,
+    /// A label of leads.
+    LabelId,
+    /// A message written once.
+    MessageTemplateId,
+    /// A step of following up.
+    StepId,
+    /// Who is told of what.
+    NotificationId,
+    /// Something that an owner does or confirms.
+    ItemId,
+    /// What can be asked for as an appointment.
+    AppointmentTypeId,
+    /// A day on which the company is closed.
+    ClosureId,
+    /// A way to pay.
+    MethodId,
+    /// Something that the company sells.
+    ServiceId,
+    /// A word of the trade.
+    TermId,
+    /// A text in front of every prompt.
+    ContextId,
+    /// A page of the company's site.
+    PageId,
+    /// A question to somebody who may become a customer.
+    QuestionId,
+    /// A question that a visitor can ask with one tap.
+    ReplyId,
     /// An entry of the audit log.
     AuditId,
     /// One incoming request, quoted in errors and logs.

@@ -5,6 +5,10 @@
 //! The layers: contexts of the company (`gpt_contexts`), its entries, the platform's (master) entries
 //! for its industry, and the agent's scope, which narrows the second.
 
+mod search;
+
+pub use search::{ANSWER_SCORE, Hit, KNOWLEDGE_SEARCH};
+
 use http::{Response, StatusCode};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -18,104 +22,6 @@ use crate::platform::Body;
 use crate::routes::{Call, json as answer, no_content};
 use crate::tenant::TenantSql;
 use crate::tenant::auth::Member;
-
-/// An entry found for a question.
-#[derive(Clone, Debug, Deserialize)]
-pub struct Hit {
-    entry_id: EntryId,
-    /// The entry's question.
-    pub question: String,
-    /// The entry's answer.
-    pub answer: String,
-    /// How much of what the question says this entry is about: 0 to 1, rare words counting more.
-    score: f64,
-}
-
-impl Hit {
-    /// The entry.
-    #[must_use]
-    pub fn id(&self) -> EntryId {
-        self.entry_id
-    }
-
-    /// Whether the entry is so close to the question that it may answer by itself, word for word.
-    #[must_use]
-    pub fn answers(&self) -> bool {
-        self.score >= ANSWER_SCORE
-    }
-
-    /// Whether the entry is close enough to the question to be named as what a model's answer rests on.
-    #[must_use]
-    pub fn supports(&self) -> bool {
-        self.score >= SUPPORT_SCORE
-    }
-
-    /// What a reader sees of where an answer comes from.
-    #[must_use]
-    pub fn citation(&self) -> serde_json::Value {
-        json!({ "entry_id": self.entry_id, "question": self.question })
-    }
-}
-
-/// From this score on an entry may answer by itself.
-pub const ANSWER_SCORE: f64 = 0.46;
-
-/// From this score on an entry is named as a source of a model's answer.
-const SUPPORT_SCORE: f64 = 0.35;
-
-/// Entries for a question, best first: how much of what the question says each one is about.
-///
-/// A word weighs by how rare it is (inverse document frequency), among the entries in scope or in the lexicon of all
-/// trades, whichever is less: `cost` says little anywhere, `tooth` says little at a dentist's. One that no entry in
-/// scope has weighs twice what the lexicon says, and so does one that no trade knows: a dentist's entries must not
-/// answer for a water heater. A word that only the answer has counts half.
-pub const KNOWLEDGE_SEARCH: TenantSql = crate::sql!(
-    "with asked as (
-         select lexeme from unnest(to_tsvector('english', $2)) limit 32
-     ),
-     visible as (
-         select e.entry_id, e.question, e.answer, false as master, e.search
-         from conversations c
-         join agent_knowledge_scopes s on s.company_id = c.company_id and s.agent_id = c.agent_id
-         join knowledge_entries e on e.company_id = s.company_id and e.category_id = s.category_id
-         where c.company_id = $1 and c.conversation_id = $3 and c.visitor_id = $4
-         union all
-         select m.id, m.question, m.answer, true, m.search
-         from master_knowledge m
-         join companies k on m.industry is null or m.industry = k.industry
-         where k.company_id = $1
-     ),
-     words as (
-         select v.*, tsvector_to_array(v.search) as whole, tsvector_to_array(ts_filter(v.search, '{a,b}')) as head
-         from visible v
-     ),
-     weights as (
-         select a.lexeme,
-                case when count(w.entry_id) = 0 then 2 * coalesce(min(l.weight), 3)
-                     else least(ln(1 + (select count(*) from words) / (0.5 + count(w.entry_id))),
-                                coalesce(min(l.weight), 3))
-                end as weight
-         from asked a
-         left join words w on a.lexeme = any(w.whole)
-         left join lexicon l on l.lexeme = a.lexeme
-         group by a.lexeme
-     ),
-     scored as (
-         select w.entry_id, w.question, w.answer, w.master,
-                sum(g.weight * case when g.lexeme = any(w.head) then 1.0
-                                    when g.lexeme = any(w.whole) then 0.5
-                                    else 0 end) / sum(g.weight) as score,
-                ts_rank(w.search, replace(plainto_tsquery('english', $2)::text, '&', '|')::tsquery) as closeness
-         from words w
-         cross join weights g
-         group by w.entry_id, w.question, w.answer, w.master, w.search
-     )
-     select entry_id, question, answer, score::float8 as score
-     from scored
-     where score > 0.15
-     order by score + closeness / 4 desc, master, entry_id
-     limit 6"
-);
 
 /// `GET /v1/knowledge/categories`.
 ///
@@ -201,6 +107,7 @@ pub async fn change(member: Member, call: Call) -> Result<Response<Body>, Error>
 pub async fn remove(member: Member, call: Call) -> Result<Response<Body>, Error> {
     let id = call.id::<EntryId>()?;
     let mut batch = member.scope.batch();
+    batch.run(ENTRY_FORGET, params![id]);
     let removed = batch.run(ENTRY_REMOVE, params![id]);
     let event = AuditId::new(member.scope.platform());
     batch.run(AUDIT_ADD, params![event, member.user, "knowledge.removed", id.to_string()]);
@@ -308,8 +215,16 @@ const ENTRY_ADD: TenantSql = crate::sql!(
 const ENTRY_CHANGE: TenantSql = crate::sql!(
     "update knowledge_entries
      set question = coalesce($3, question), answer = coalesce($4, answer), keywords = coalesce($5, keywords),
-         to_confirm = coalesce($6, false), origin = 'company', origin_version = null, updated_at = now()
+         to_confirm = coalesce($6, false), origin = 'company', updated_at = now()
      where company_id = $1 and entry_id = $2"
+);
+
+const ENTRY_FORGET: TenantSql = crate::sql!(
+    "insert into removals (company_id, kind, slug)
+     select $1, 'entry', e.slug
+     from knowledge_entries e
+     where e.company_id = $1 and e.entry_id = $2 and e.slug is not null and e.origin_version is not null
+     on conflict (company_id, kind, slug) do nothing"
 );
 
 const ENTRY_REMOVE: TenantSql =

@@ -1,6 +1,6 @@
 //! Leads: visitors who say how they can be reached.
 //!
-//! It never shows a visitor what another one left.
+//! It never shows a visitor what another one left, and never moves a lead by itself.
 
 use http::{Response, StatusCode};
 use serde::{Deserialize, Serialize};
@@ -16,6 +16,7 @@ use crate::routes::{Call, json as answer};
 use crate::tenant::TenantSql;
 use crate::tenant::auth::{Member, Visitor};
 use crate::tenant::postgres::{Batch, Slot};
+use crate::upkeep;
 
 /// `POST /v1/leads`: a visitor leaves a name and a phone number or e-mail address.
 ///
@@ -63,6 +64,35 @@ pub async fn list(member: Member) -> Result<Response<Body>, Error> {
     let leads = batch.add::<Lead>(LEAD_LIST, params![]);
     let mut rows = batch.send().await?;
     answer(StatusCode::OK, &json!({ "leads": rows.all(leads)? }))
+}
+
+/// `PATCH /v1/leads/{id}`: moves it to a stage; one that is won or lost there is so as a lead, too.
+///
+/// # Errors
+/// [`Error::NotFound`], or [`Error::Invalid`] for a stage that there is not.
+pub async fn change(member: Member, call: Call) -> Result<Response<Body>, Error> {
+    let id = call.id::<LeadId>()?;
+    let new = call.json::<LeadChange>().await?;
+    let mut batch = member.scope.batch();
+    let moved = batch.run(LEAD_MOVE, params![id, &new.stage]);
+    upkeep::note(&member, &mut batch, "lead.moved", &id);
+    let lead = batch.add::<Lead>(LEAD_READ, params![id]);
+    let mut rows = batch.send().await?;
+    let lead = rows.one(lead)?;
+    if rows.count(moved)? == 0 {
+        return Err(Error::Invalid(format!(
+            "There is no stage {:?}. GET /v1/pipeline lists them.",
+            new.stage
+        )));
+    }
+    answer(StatusCode::OK, &lead)
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LeadChange {
+    /// A stage's short name.
+    stage: String,
 }
 
 /// What somebody leaves.
@@ -116,6 +146,12 @@ struct Lead {
     phone: Option<String>,
     message: String,
     status: String,
+    /// Short name of the stage; null when its stage was removed.
+    stage: Option<String>,
+    /// Whether it has waited longer there than the stage says.
+    stale: bool,
+    /// Names of the labels whose words it says.
+    labels: Vec<String>,
     conversation_id: Option<ConversationId>,
     created_at: String,
 }
@@ -129,9 +165,11 @@ const CONTACT_KEEP: TenantSql = crate::sql!(
          phone = coalesce(excluded.phone, contacts.phone)"
 );
 
+/// A new lead begins at the first stage.
 const LEAD_ADD: TenantSql = crate::sql!(
-    "insert into leads (company_id, lead_id, contact_id, conversation_id, message)
-     select $1, $2, k.contact_id, c.conversation_id, $5
+    "insert into leads (company_id, lead_id, contact_id, conversation_id, message, stage_id)
+     select $1, $2, k.contact_id, c.conversation_id, $5,
+            (select s.stage_id from pipeline_stages s where s.company_id = $1 order by s.position, s.slug limit 1)
      from contacts k
      left join conversations c
          on c.company_id = k.company_id and c.visitor_id = k.visitor_id and c.conversation_id = $4
@@ -139,10 +177,54 @@ const LEAD_ADD: TenantSql = crate::sql!(
 );
 
 const LEAD_LIST: TenantSql = crate::sql!(
-    "select l.lead_id, k.name, k.email, k.phone, l.message, l.status, l.conversation_id, l.created_at
+    "with worded as materialized (
+         select b.name, b.position, string_agg('(' || q.query::text || ')', ' | ')::tsquery as query
+         from labels b
+         cross join lateral (
+             select phraseto_tsquery('english', w) as query from regexp_split_to_table(b.words, ',') w) q
+         where b.company_id = $1 and numnode(q.query) > 0
+         group by b.label_id, b.name, b.position
+     )
+     select l.lead_id, k.name, k.email, k.phone, l.message, l.status, s.slug as stage,
+            coalesce(l.moved_at < now() - make_interval(days => s.stale_days), false) as stale,
+            coalesce((select jsonb_agg(w.name order by w.position, w.name)
+                      from worded w, to_tsvector('english', l.message) m where m @@ w.query), '[]') as labels,
+            l.conversation_id, l.created_at
      from leads l
      join contacts k on k.company_id = l.company_id and k.contact_id = l.contact_id
+     left join pipeline_stages s on s.company_id = l.company_id and s.stage_id = l.stage_id
      where l.company_id = $1
      order by l.lead_id desc
      limit 500"
+);
+
+const LEAD_READ: TenantSql = crate::sql!(
+    "with worded as materialized (
+         select b.name, b.position, string_agg('(' || q.query::text || ')', ' | ')::tsquery as query
+         from labels b
+         cross join lateral (
+             select phraseto_tsquery('english', w) as query from regexp_split_to_table(b.words, ',') w) q
+         where b.company_id = $1 and numnode(q.query) > 0
+         group by b.label_id, b.name, b.position
+     )
+     select l.lead_id, k.name, k.email, k.phone, l.message, l.status, s.slug as stage,
+            coalesce(l.moved_at < now() - make_interval(days => s.stale_days), false) as stale,
+            coalesce((select jsonb_agg(w.name order by w.position, w.name)
+                      from worded w, to_tsvector('english', l.message) m where m @@ w.query), '[]') as labels,
+            l.conversation_id, l.created_at
+     from leads l
+     join contacts k on k.company_id = l.company_id and k.contact_id = l.contact_id
+     left join pipeline_stages s on s.company_id = l.company_id and s.stage_id = l.stage_id
+     where l.company_id = $1 and l.lead_id = $2"
+);
+
+const LEAD_MOVE: TenantSql = crate::sql!(
+    "update leads l
+     set stage_id = s.stage_id, moved_at = case when l.stage_id = s.stage_id then l.moved_at else now() end,
+         status = case when s.outcome <> 'open' then s.outcome
+                       when s.position = (select min(f.position) from pipeline_stages f where f.company_id = $1) then 'new'
+                       else 'contacted'
+                  end
+     from pipeline_stages s
+     where l.company_id = $1 and l.lead_id = $2 and s.company_id = l.company_id and s.slug = $3"
 );

@@ -37,4 +37,19 @@ pub mod provisioning;
 pub mod sessions;
 pub mod site;
 
+pub mod calendar;
+pub mod checklist;
+pub mod contexts;
+pub mod labels;
+pub mod notifications;
+pub mod pages;
+pub mod pipeline;
+pub mod questions;
+pub mod replies;
+pub mod roles;
+pub mod services;
+pub mod terms;
+pub mod updates;
+mod upkeep;
+
 pub use routes::{App, serve};

@@ -2,7 +2,10 @@
 //!
 //! It never copies a row in Rust: each kind of row is one `insert … select` from the template's rows.
 
-mod slug;
+mod copies;
+pub(crate) mod slug;
+
+pub use copies::COPIES;
 
 use http::{HeaderName, HeaderValue, Response, StatusCode};
 use serde::Deserialize;
@@ -105,6 +108,20 @@ pub async fn industries(call: Call) -> Result<Response<Body>, Error> {
     answer(StatusCode::OK, &json!({ "industries": industries }))
 }
 
+/// `GET /v1/slugs?name=…&industry=…`: up to five free addresses for a company's name, the nearest first.
+///
+/// # Errors
+/// [`Error::Invalid`] without a name, [`Error::Unavailable`] when the database does not answer.
+pub async fn slugs(call: Call) -> Result<Response<Body>, Error> {
+    let name = call.query("name").filter(|name| (1..=400).contains(&name.trim().len()));
+    let name =
+        name.ok_or_else(|| Error::Invalid("Add the company's name: /v1/slugs?name=Acme+Plumbing.".into()))?;
+    let industry = call.query("industry").unwrap_or_default();
+    let wanted = slug::suggestions(&name, &industry);
+    let free = crate::tenant::postgres::slugs_free(&call, &wanted).await?;
+    answer(StatusCode::OK, &json!({ "slugs": free }))
+}
+
 fn check_email(email: &str) -> Result<String, Error> {
     let email = email.trim().to_lowercase();
     let fine = (3..=254).contains(&email.len())
@@ -183,95 +200,6 @@ const BUDGET_ADD: TenantSql = crate::sql!(
      from plans p
      where p.plan = $2"
 );
-
-/// What is copied from templates, in the order of their foreign keys. `$2` is the industry, `$3` the company's name,
-/// which stands wherever a template says `{{company}}`.
-pub const COPIES: &[TenantSql] = &[
-    crate::sql!(
-        "insert into gpt_contexts (company_id, context_id, kind, body, position)
-         select $1, gen_random_uuid(), t.kind, replace(t.body, '{{company}}', $3), t.position
-         from template_contexts t
-         where t.template = $2"
-    ),
-    crate::sql!(
-        "insert into knowledge_categories (company_id, category_id, slug, name, position)
-         select $1, gen_random_uuid(), c.slug, c.name, c.position
-         from template_categories c
-         where c.template = $2 and $3 <> ''"
-    ),
-    crate::sql!(
-        "insert into knowledge_entries (company_id, entry_id, category_id, slug, question, answer, keywords, to_confirm,
-                                        origin, origin_version, position)
-         select $1, gen_random_uuid(), c.category_id, e.slug, replace(e.question, '{{company}}', $3),
-                replace(e.answer, '{{company}}', $3), e.keywords, e.to_confirm, 'template', t.version, e.position
-         from template_entries e
-         join templates t on t.slug = e.template
-         join knowledge_categories c on c.company_id = $1 and c.slug = e.category
-         where e.template = $2"
-    ),
-    crate::sql!(
-        "insert into agents (company_id, agent_id, slug, name, role, greeting, instructions, tier, is_default, position)
-         select $1, gen_random_uuid(), a.slug, a.name, a.role,
-                replace(coalesce(s.greeting, a.greeting), '{{company}}', $3),
-                replace(concat_ws(chr(10) || chr(10), a.instructions, s.instructions), '{{company}}', $3), a.tier, a.is_default, a.position
-         from template_agents a
-         join templates t on t.slug = a.template and (t.kind = 'company' or t.slug = $2)
-         left join template_specialisations s on s.template = $2 and s.agent = a.slug"
-    ),
-    crate::sql!(
-        "insert into agent_knowledge_scopes (company_id, agent_id, category_id)
-         select $1, a.agent_id, c.category_id
-         from template_agent_scopes s
-         join templates t on t.slug = s.template and (t.kind = 'company' or t.slug = $2) and $3 <> ''
-         join agents a on a.company_id = $1 and a.slug = s.agent
-         join knowledge_categories c on c.company_id = $1 and c.slug = s.category
-         group by a.agent_id, c.category_id"
-    ),
-    crate::sql!(
-        "insert into site_pages (company_id, page_id, slug, title, body, position)
-         select $1, gen_random_uuid(), p.slug, replace(p.title, '{{company}}', $3), replace(p.body, '{{company}}', $3), p.position
-         from template_pages p
-         join templates t on t.slug = p.template and (t.kind = 'company' or t.slug = $2)"
-    ),
-    crate::sql!(
-        "insert into services (company_id, service_id, slug, name, description, price_from_cents, price_to_cents, unit,
-                               duration_minutes, includes, position)
-         select $1, gen_random_uuid(), s.slug, s.name, replace(s.description, '{{company}}', $3), s.price_from_cents,
-                s.price_to_cents, s.unit, s.duration_minutes, s.includes, s.position
-         from template_services s
-         where s.template = $2"
-    ),
-    crate::sql!(
-        "insert into glossary_terms (company_id, term_id, term, meaning, synonyms)
-         select $1, gen_random_uuid(), t.term, replace(t.meaning, '{{company}}', $3), t.synonyms
-         from template_terms t
-         where t.template = $2"
-    ),
-    crate::sql!(
-        "insert into opening_hours (company_id, weekday, opens, closes)
-         select $1, h.weekday, h.opens, h.closes
-         from template_hours h
-         where h.template = $2 and $3 <> ''"
-    ),
-    crate::sql!(
-        "insert into lead_questions (company_id, question_id, question, position)
-         select $1, gen_random_uuid(), replace(q.question, '{{company}}', $3), q.position
-         from template_lead_questions q
-         where q.template = $2"
-    ),
-    crate::sql!(
-        "insert into quick_replies (company_id, reply_id, body, position)
-         select $1, gen_random_uuid(), replace(r.body, '{{company}}', $3), r.position
-         from template_quick_replies r
-         where r.template = $2"
-    ),
-    crate::sql!(
-        "insert into widget_settings (company_id, greeting)
-         select $1, ''
-         from templates t
-         where t.slug = $2 and $3 <> ''"
-    ),
-];
 
 const AUDIT_SIGNUP: TenantSql = crate::sql!(
     "insert into audit_events (company_id, event_id, actor, user_id, action) values ($1, $2, 'member', $3, 'company.made')"

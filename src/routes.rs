@@ -11,8 +11,8 @@ use bytes::Bytes;
 use futures_util::future::LocalBoxFuture;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, HOST};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 
 use crate::api_keys::KeyScope;
 use crate::config::{BODY_LIMIT, Config, Place};
@@ -21,6 +21,7 @@ use crate::ids::{CompanyId, RequestId};
 use crate::limiter::Refusals;
 use crate::openai_api;
 use crate::platform::{Body, BodyError, Level, Platform};
+use crate::roles::permission;
 use crate::tenant::TenantScope;
 use crate::tenant::auth::{self, HostCache, Member, Program, Visitor};
 use crate::tenant::vault::opens::Opens;
@@ -112,7 +113,8 @@ impl Run {
 pub type Answer = LocalBoxFuture<'static, Result<http::Response<Body>, Error>>;
 
 /// What a signed-in person may do, from least to most.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Role {
     /// Reads; writes knowledge.
     Member,
@@ -123,6 +125,16 @@ pub enum Role {
 }
 
 impl Role {
+    /// As the database spells it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Member => "member",
+            Self::Admin => "admin",
+            Self::Owner => "owner",
+        }
+    }
+
     /// This role and those above it, as the database spells them.
     #[must_use]
     pub const fn or_higher(self) -> &'static [&'static str] {
@@ -149,6 +161,7 @@ pub struct Call {
     route: &'static Route,
     path: String,
     body: Cell<Option<Body>>,
+    query: String,
     params: Vec<(&'static str, String)>,
     company: Rc<Cell<Option<CompanyId>>>,
 }
@@ -161,6 +174,13 @@ impl Call {
     pub fn id<T: std::str::FromStr>(&self) -> Result<T, Error> {
         let (_, text) = self.params.iter().find(|(name, _)| *name == "id").ok_or(Error::NotFound)?;
         text.parse().map_err(|_| Error::NotFound)
+    }
+
+    /// A field of the query, decoded; the first of its name.
+    #[must_use]
+    pub fn query(&self, name: &str) -> Option<String> {
+        let mut fields = self.query.split('&').filter_map(|field| field.split_once('='));
+        fields.find(|(field, _)| *field == name).map(|(_, value)| decoded(value))
     }
 
     /// What the sender calls this request, so that it may be sent again (draft-ietf-httpapi-idempotency-key-header).
@@ -269,8 +289,20 @@ async fn answer(
     };
     let body = Cell::new(Some(body));
     let path = head.uri.path().to_owned();
-    let call =
-        Call { request_id, headers: head.headers, place, app, platform, route, path, body, params, company };
+    let query = head.uri.query().unwrap_or("").to_owned();
+    let call = Call {
+        request_id,
+        headers: head.headers,
+        place,
+        app,
+        platform,
+        route,
+        path,
+        body,
+        query,
+        params,
+        company,
+    };
     let outcome = match &route.run {
         Run::Apex(run) => run(call).await,
         Run::Operator(run) => match auth::operator(&call) {
@@ -285,10 +317,12 @@ async fn answer(
             Ok(visitor) => run(visitor, call).await,
             Err(error) => Err(error),
         },
-        Run::Member(role, run) => match auth::member(&call, *role).await {
-            Ok(member) => run(member, call).await,
-            Err(error) => Err(error),
-        },
+        Run::Member(role, run) => {
+            match auth::member(&call, *role, permission(route.method, route.path)).await {
+                Ok(member) => run(member, call).await,
+                Err(error) => Err(error),
+            }
+        }
         Run::Program(scope, run) => match auth::program(&call, *scope).await {
             Ok(program) => run(program, call).await,
             Err(error) => Err(error),
@@ -342,6 +376,26 @@ fn matched(pattern: &'static str, path: &str) -> Option<Params> {
     segments.next().is_none().then_some(params)
 }
 
+/// A value of a query: `+` is a blank, `%` and two digits a byte; what is no UTF-8 becomes U+FFFD.
+fn decoded(value: &str) -> String {
+    let mut bytes = Vec::with_capacity(value.len());
+    let mut rest = value;
+    while let Some(at) = rest.find(['+', '%']) {
+        let (before, from) = rest.split_at(at);
+        bytes.extend_from_slice(before.as_bytes());
+        let byte = from.get(1..3).and_then(|digits| u8::from_str_radix(digits, 16).ok());
+        let (byte, length) = match byte {
+            _ if from.starts_with('+') => (b' ', 1),
+            Some(byte) => (byte, 3),
+            None => (b'%', 1),
+        };
+        bytes.push(byte);
+        rest = from.get(length..).unwrap_or("");
+    }
+    bytes.extend_from_slice(rest.as_bytes());
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
 /// One line for the operator: what was asked, what came of it, how long it took. No content, no query, no token.
 struct Log {
     method: Method,
@@ -386,6 +440,20 @@ mod tests {
         assert_eq!(matched("/v1/agents/{id}", "/v1/agents/7/x"), None);
         assert_eq!(matched("/v1/agents", "/v1/agents/"), None);
         assert_eq!(matched("/", "/"), Some(vec![]));
+    }
+
+    #[test]
+    fn queries() {
+        for (value, expected) in [
+            ("a+b", "a b"),
+            ("Caf%C3%A9", "Café"),
+            ("100%", "100%"),
+            ("%zz%4", "%zz%4"),
+            ("%ff", "\u{fffd}"),
+            ("", ""),
+        ] {
+            assert_eq!(decoded(value), expected);
+        }
     }
 
     #[test]

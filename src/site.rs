@@ -9,16 +9,21 @@ use serde::Deserialize;
 use serde_json::json;
 
 use self::markdown::Block;
+use self::pages::{Around, CLOSED_LIST, Closed, LINK_LIST, Link, Way};
 use crate::error::Error;
 use crate::params;
 use crate::platform::Body;
 use crate::routes::{Call, content, json as answer};
+use crate::services::PAYMENT_LIST;
 use crate::tenant::{TenantScope, TenantSql, auth};
 
 pub mod assets;
 pub mod color;
 pub mod markdown;
+mod pages;
 pub mod security;
+
+pub use pages::read;
 
 /// `GET /` on a company's host: who they are, what they sell and for how much, when they are there, and the chat.
 ///
@@ -31,7 +36,12 @@ pub async fn home(scope: TenantScope) -> Result<Response<Body>, Error> {
     let hours = batch.add::<Hours>(HOURS_LIST, params![]);
     let questions = batch.add::<Question>(QUESTION_LIST, params![]);
     let replies = batch.add::<Reply>(REPLY_LIST, params![]);
+    let closures = batch.add::<Closed>(CLOSED_LIST, params![]);
+    let payments = batch.add::<Way>(PAYMENT_LIST, params![]);
+    let links = batch.add::<Link>(LINK_LIST, params!["home"]);
     let mut rows = batch.send().await?;
+    let around =
+        Around { closures: rows.all(closures)?, payments: rows.all(payments)?, links: rows.all(links)? };
     page(&Home::new(
         scope.company_name(),
         rows.one(look)?,
@@ -39,6 +49,7 @@ pub async fn home(scope: TenantScope) -> Result<Response<Body>, Error> {
         &rows.all(hours)?,
         rows.all(questions)?,
         rows.all(replies)?,
+        around,
     ))
 }
 
@@ -113,6 +124,7 @@ struct Home<'a> {
     week: Vec<Day>,
     questions: Vec<Question>,
     replies: Vec<Reply>,
+    around: Around,
     version: u32,
 }
 
@@ -127,6 +139,7 @@ impl<'a> Home<'a> {
         hours: &[Hours],
         questions: Vec<Question>,
         replies: Vec<Reply>,
+        around: Around,
     ) -> Self {
         let more_services = services.split_off(services.len().min(SERVICES_SEEN));
         Self {
@@ -141,6 +154,7 @@ impl<'a> Home<'a> {
             week: if hours.is_empty() { Vec::new() } else { week(hours) },
             questions,
             replies,
+            around,
             version: assets::VERSION,
         }
     }

@@ -86,7 +86,7 @@ enum Actor {
     /// Somebody who is not signed in: a guest or a visitor.
     Anyone,
     /// A signed-in person; each batch first checks that membership and session still stand.
-    Member { user: UserId, session: SessionId, roles: &'static [&'static str] },
+    Member { user: UserId, session: SessionId, roles: &'static [&'static str], permission: &'static str },
     /// A program of the company's; each batch checks that its key stands and has this scope, until one
     /// went through: a turn that was let in must be stored and paid for, though its key be revoked meanwhile.
     Program { key: ApiKeyId, hash: KeyHash, scope: KeyScope },

@@ -151,6 +151,12 @@ impl Company {
         let request = self.request(&visitor.token, Method::POST, "/v1/leads").json(&lead);
         let request = request.header("idempotency-key", uuid::Uuid::new_v4().to_string());
         assert_eq!(request.send().await.unwrap().status(), 201);
+        // What is thrown away of what a template gave is remembered.
+        let replies = self.owner(Method::GET, "/v1/replies", None, 200).await;
+        let spare =
+            replies["replies"].as_array().unwrap().iter().find(|reply| reply["slug"] == "chat-rude").unwrap();
+        let path = format!("/v1/replies/{}", spare["message_template_id"].as_str().unwrap());
+        self.owner(Method::DELETE, &path, None, 204).await;
         for sql in [
             "insert into notices (company_id, notice_id, kind, conversation_id, body)
              select company_id, gen_random_uuid(), 'lead', conversation_id, 'Vera wants to hear from you.'

@@ -7,6 +7,7 @@ mod dev;
 mod gateway;
 mod keys;
 mod migrate;
+mod slugs;
 mod templates;
 
 /// Multi-tenant AI at the edge: the operator's tool.
@@ -23,7 +24,9 @@ enum Command {
     Migrate(migrate::Args),
     /// Rotate the master keys that seal the companies' provider keys, and bring such keys from elsewhere.
     Keys(keys::Args),
-    /// Check and load the industry templates.
+    /// Let go of addresses that companies gave up.
+    Slugs(slugs::Args),
+    /// Check and load the industry templates, and bring companies up to date with them.
     Templates(templates::Args),
 }
 
@@ -35,6 +38,7 @@ async fn main() -> std::process::ExitCode {
         Command::Bench(args) => bench::run(args).await,
         Command::Migrate(args) => migrate::run(args).await,
         Command::Keys(args) => keys::run(args).await,
+        Command::Slugs(args) => slugs::run(args).await,
         Command::Templates(args) => templates::run(args).await,
     };
     match done {

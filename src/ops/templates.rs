@@ -1,5 +1,5 @@
-//! `bulkhead templates`: checks the industry and company templates and loads them into the template tables.
-//! It never touches a company's rows: provisioning copies from the template tables, elsewhere.
+//! `bulkhead templates`: checks the industry and company templates, loads them into the template tables, and brings what
+//! companies have not edited up to date. Loading touches no company: provisioning and `update` copy from the template tables.
 
 mod alike;
 mod check;
@@ -7,11 +7,15 @@ mod eval;
 pub use eval::id;
 mod findings;
 mod format;
+mod office;
+mod office_check;
 mod price;
 mod reading;
 mod rows;
+mod spelling;
 #[cfg(test)]
 mod tests;
+mod update;
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -62,6 +66,18 @@ enum Command {
         #[arg(long, env = "DATABASE_OWNER_URL", hide_env_values = true)]
         database_url: String,
     },
+    /// Bring what companies have not edited up to date with the loaded templates.
+    Update {
+        /// Only say how much would change.
+        #[arg(long)]
+        dry_run: bool,
+        /// URL of the role that owns the schema; it only lists the companies.
+        #[arg(long, env = "DATABASE_OWNER_URL", hide_env_values = true)]
+        owner_url: String,
+        /// URL of the worker's role, under which each company is changed.
+        #[arg(long, env = "DATABASE_URL", hide_env_values = true)]
+        database_url: String,
+    },
 }
 
 /// Runs the command.
@@ -86,6 +102,9 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
                 Some(dir) => rows::load(&database_url, &checked(&from_dir(&dir)?)?).await?,
             };
             writeln!(out, "{summary}")?;
+        }
+        Command::Update { dry_run, owner_url, database_url } => {
+            writeln!(out, "{}", update::run(&owner_url, &database_url, dry_run).await?)?;
         }
     }
     Ok(())

@@ -8,8 +8,9 @@ use crate::site::assets;
 use crate::tenant::TenantScope;
 use crate::tenant::auth::{Member, Program, Visitor};
 use crate::{
-    agents, api_keys, budget, chat, company, conversations, cron, knowledge, leads, ledger, notices,
-    openai_api, openapi, providers, provisioning, sessions, site,
+    agents, api_keys, budget, calendar, chat, checklist, company, contexts, conversations, cron, knowledge,
+    labels, leads, ledger, notices, notifications, openai_api, openapi, pages, pipeline, providers,
+    provisioning, questions, replies, roles, services, sessions, site, terms, updates,
 };
 
 /// The routes. The order is that of the API's page; the first match wins, and no two match the same request.
@@ -20,6 +21,9 @@ pub static ROUTES: &[Route] = &[
     apex("GET", "/openapi.json", "This API, as OpenAPI 3.1", |call| Box::pin(openapi::show(call))),
     apex("GET", "/v1/industries", "Industries to start from", |call| {
         Box::pin(provisioning::industries(call))
+    }),
+    apex("GET", "/v1/slugs", "Free addresses for a company's name", |call| {
+        Box::pin(provisioning::slugs(call))
     }),
     apex("POST", "/v1/signup", "Make a company", |call| Box::pin(provisioning::signup(call))),
     operator("POST", "/v1/cron", "Go round the companies", |call| Box::pin(cron::round(call))),
@@ -35,6 +39,7 @@ pub static ROUTES: &[Route] = &[
     }),
     // A company's site.
     guest("GET", "/", "The company's page, with the chat", |s, _| Box::pin(site::home(s))),
+    guest("GET", "/pages/{id}", "A page of the company's site", |s, call| Box::pin(site::read(s, call))),
     guest("GET", "/dashboard", "The frame of the dashboard", |s, _| Box::pin(site::dashboard(s))),
     guest("GET", "/assets/site.css", "The pages' style", |_, _| Box::pin(assets::file(&assets::SITE_CSS))),
     guest("GET", "/assets/theme.css", "The company's colour", |s, _| Box::pin(assets::theme(s))),
@@ -64,7 +69,7 @@ pub static ROUTES: &[Route] = &[
     guest("POST", "/v1/token/refresh", "Renew the tokens", |s, call| Box::pin(sessions::refresh(s, call))),
     member(Role::Member, "POST", "/v1/logout", "Sign out", |m, _| Box::pin(sessions::logout(m))),
     member(Role::Member, "GET", "/v1/company", "The company", |m, _| Box::pin(company::show(m))),
-    member(Role::Owner, "PATCH", "/v1/company", "Change the company's name or time zone", |m, call| {
+    member(Role::Owner, "PATCH", "/v1/company", "Change name, address or time zone", |m, call| {
         Box::pin(company::change(m, call))
     }),
     member(Role::Member, "GET", "/v1/notices", "What the company's people should look at", |m, _| {
@@ -148,6 +153,156 @@ pub static ROUTES: &[Route] = &[
         "/v1/chat/completions",
         "Ask an agent, as OpenAI's API asks a model",
         |p, call| Box::pin(openai_api::completions::create(p, call)),
+    ),
+    // Its office.
+    member(Role::Member, "PATCH", "/v1/leads/{id}", "Move a lead to a stage", |m, call| {
+        Box::pin(leads::change(m, call))
+    }),
+    member(Role::Member, "GET", "/v1/pipeline", "Stages of a lead", |m, _| Box::pin(pipeline::list(m))),
+    member(Role::Admin, "POST", "/v1/pipeline", "Add a stage", |m, call| Box::pin(pipeline::add(m, call))),
+    member(Role::Admin, "PATCH", "/v1/pipeline/{id}", "Change a stage", |m, call| {
+        Box::pin(pipeline::change(m, call))
+    }),
+    member(Role::Admin, "DELETE", "/v1/pipeline/{id}", "Remove a stage", |m, call| {
+        Box::pin(pipeline::remove(m, call))
+    }),
+    member(Role::Member, "GET", "/v1/labels", "Labels of leads", |m, _| Box::pin(labels::list(m))),
+    member(Role::Member, "POST", "/v1/labels", "Add a label", |m, call| Box::pin(labels::add(m, call))),
+    member(Role::Member, "PATCH", "/v1/labels/{id}", "Change a label", |m, call| {
+        Box::pin(labels::change(m, call))
+    }),
+    member(Role::Member, "DELETE", "/v1/labels/{id}", "Remove a label", |m, call| {
+        Box::pin(labels::remove(m, call))
+    }),
+    member(Role::Member, "GET", "/v1/replies", "E-mails, text messages and canned replies", |m, _| {
+        Box::pin(replies::list(m))
+    }),
+    member(Role::Member, "POST", "/v1/replies", "Add a message", |m, call| Box::pin(replies::add(m, call))),
+    member(Role::Member, "PATCH", "/v1/replies/{id}", "Change a message", |m, call| {
+        Box::pin(replies::change(m, call))
+    }),
+    member(Role::Member, "DELETE", "/v1/replies/{id}", "Remove a message", |m, call| {
+        Box::pin(replies::remove(m, call))
+    }),
+    member(Role::Member, "GET", "/v1/follow-ups", "Steps of following up", |m, _| {
+        Box::pin(replies::step_list(m))
+    }),
+    member(Role::Admin, "PATCH", "/v1/follow-ups/{id}", "Change a step", |m, call| {
+        Box::pin(replies::step_change(m, call))
+    }),
+    member(Role::Member, "GET", "/v1/notifications", "Who is told of what", |m, _| {
+        Box::pin(notifications::list(m))
+    }),
+    member(Role::Admin, "PATCH", "/v1/notifications/{id}", "Change a notification", |m, call| {
+        Box::pin(notifications::change(m, call))
+    }),
+    member(Role::Member, "GET", "/v1/checklist", "What an owner does and confirms", |m, _| {
+        Box::pin(checklist::list(m))
+    }),
+    member(Role::Member, "PATCH", "/v1/checklist/{id}", "Change an item: do it or confirm it", |m, call| {
+        Box::pin(checklist::change(m, call))
+    }),
+    member(Role::Member, "GET", "/v1/hours", "Opening hours and closed days", |m, _| {
+        Box::pin(calendar::hours(m))
+    }),
+    member(Role::Admin, "PATCH", "/v1/hours", "Change the opening hours", |m, call| {
+        Box::pin(calendar::hours_change(m, call))
+    }),
+    member(Role::Admin, "POST", "/v1/closures", "Close on a day", |m, call| {
+        Box::pin(calendar::closure_add(m, call))
+    }),
+    member(Role::Admin, "DELETE", "/v1/closures/{id}", "Open on that day after all", |m, call| {
+        Box::pin(calendar::closure_remove(m, call))
+    }),
+    member(
+        Role::Member,
+        "GET",
+        "/v1/appointment-types",
+        "What can be asked for as an appointment",
+        |m, _| Box::pin(calendar::type_list(m)),
+    ),
+    member(Role::Admin, "PATCH", "/v1/appointment-types/{id}", "Change a type of appointment", |m, call| {
+        Box::pin(calendar::type_change(m, call))
+    }),
+    member(Role::Member, "GET", "/v1/services", "Services and prices", |m, _| Box::pin(services::list(m))),
+    member(Role::Admin, "POST", "/v1/services", "Add a service", |m, call| Box::pin(services::add(m, call))),
+    member(Role::Admin, "PATCH", "/v1/services/{id}", "Change a service", |m, call| {
+        Box::pin(services::change(m, call))
+    }),
+    member(Role::Admin, "DELETE", "/v1/services/{id}", "Remove a service", |m, call| {
+        Box::pin(services::remove(m, call))
+    }),
+    member(Role::Member, "GET", "/v1/payment-methods", "Ways to pay", |m, _| {
+        Box::pin(services::method_list(m))
+    }),
+    member(Role::Admin, "PATCH", "/v1/payment-methods/{id}", "Change a way to pay", |m, call| {
+        Box::pin(services::method_change(m, call))
+    }),
+    member(
+        Role::Member,
+        "GET",
+        "/v1/terms",
+        "Terms of the trade, by which search widens questions",
+        |m, _| Box::pin(terms::list(m)),
+    ),
+    member(Role::Member, "POST", "/v1/terms", "Add a term", |m, call| Box::pin(terms::add(m, call))),
+    member(Role::Member, "PATCH", "/v1/terms/{id}", "Change a term", |m, call| {
+        Box::pin(terms::change(m, call))
+    }),
+    member(Role::Member, "DELETE", "/v1/terms/{id}", "Remove a term", |m, call| {
+        Box::pin(terms::remove(m, call))
+    }),
+    member(Role::Member, "GET", "/v1/contexts", "Texts in front of every prompt", |m, _| {
+        Box::pin(contexts::list(m))
+    }),
+    member(Role::Admin, "PATCH", "/v1/contexts/{id}", "Change a context", |m, call| {
+        Box::pin(contexts::change(m, call))
+    }),
+    member(Role::Member, "GET", "/v1/pages", "Pages of the site", |m, _| Box::pin(pages::list(m))),
+    member(Role::Admin, "POST", "/v1/pages", "Add a page", |m, call| Box::pin(pages::add(m, call))),
+    member(Role::Admin, "PATCH", "/v1/pages/{id}", "Change a page", |m, call| {
+        Box::pin(pages::change(m, call))
+    }),
+    member(Role::Admin, "DELETE", "/v1/pages/{id}", "Remove a page", |m, call| {
+        Box::pin(pages::remove(m, call))
+    }),
+    member(Role::Member, "GET", "/v1/lead-questions", "Questions to possible customers", |m, _| {
+        Box::pin(questions::list(m))
+    }),
+    member(Role::Member, "POST", "/v1/lead-questions", "Add a question", |m, call| {
+        Box::pin(questions::add(m, call))
+    }),
+    member(Role::Member, "PATCH", "/v1/lead-questions/{id}", "Change a question", |m, call| {
+        Box::pin(questions::change(m, call))
+    }),
+    member(Role::Member, "DELETE", "/v1/lead-questions/{id}", "Remove a question", |m, call| {
+        Box::pin(questions::remove(m, call))
+    }),
+    member(Role::Member, "GET", "/v1/quick-replies", "Questions with one tap", |m, _| {
+        Box::pin(questions::quick_list(m))
+    }),
+    member(Role::Member, "POST", "/v1/quick-replies", "Add a quick reply", |m, call| {
+        Box::pin(questions::quick_add(m, call))
+    }),
+    member(Role::Member, "PATCH", "/v1/quick-replies/{id}", "Change a quick reply", |m, call| {
+        Box::pin(questions::quick_change(m, call))
+    }),
+    member(Role::Member, "DELETE", "/v1/quick-replies/{id}", "Remove a quick reply", |m, call| {
+        Box::pin(questions::quick_remove(m, call))
+    }),
+    member(Role::Admin, "GET", "/v1/roles", "What each role may do", |m, _| Box::pin(roles::list(m))),
+    member(Role::Owner, "PATCH", "/v1/roles", "Change what a role may do", |m, call| {
+        Box::pin(roles::change(m, call))
+    }),
+    member(Role::Member, "GET", "/v1/templates/updates", "What the templates have otherwise", |m, _| {
+        Box::pin(updates::list(m))
+    }),
+    member(
+        Role::Admin,
+        "POST",
+        "/v1/templates/updates",
+        "Bring unedited rows up to date, and accepted ones",
+        |m, call| Box::pin(updates::apply(m, call)),
     ),
 ];
 

@@ -13,6 +13,8 @@ pub enum Block {
     Bullets(Vec<Vec<Span>>),
     /// A numbered list.
     Numbers(Vec<Vec<Span>>),
+    /// A table: its head, and its rows, each with as many cells as the head.
+    Table(Vec<Vec<Span>>, Vec<Vec<Vec<Span>>>),
 }
 
 /// A stretch of text.
@@ -24,7 +26,8 @@ pub struct Span {
     pub strong: bool,
 }
 
-/// The blocks of a text: headings (`#`), lists (`-`, `*`, `1.`), paragraphs, and `**bold**` within them.
+/// The blocks of a text: headings (`#`), lists (`-`, `*`, `1.`), tables (`| a | b |` over a line of dashes), paragraphs,
+/// and `**bold**` within them.
 #[must_use]
 pub fn blocks(text: &str) -> Vec<Block> {
     let mut blocks = Vec::new();
@@ -56,6 +59,7 @@ enum Kind {
     Paragraph,
     Bullet,
     Number,
+    Row,
 }
 
 /// A block that may go on with the next line.
@@ -66,9 +70,10 @@ struct Open {
 
 impl Open {
     fn takes(&self, kind: Kind, rest: &str) -> bool {
-        let list = matches!(self.kind, Kind::Bullet | Kind::Number);
+        let list = matches!(self.kind, Kind::Bullet | Kind::Number | Kind::Row);
         !rest.is_empty()
-            && ((list && kind == self.kind) || (kind == Kind::Paragraph && self.kind != Kind::Heading))
+            && ((list && kind == self.kind)
+                || (kind == Kind::Paragraph && !matches!(self.kind, Kind::Heading | Kind::Row)))
     }
 
     fn append(&mut self, line: &str) {
@@ -79,12 +84,16 @@ impl Open {
     }
 
     fn close(self) -> Option<Block> {
+        if self.kind == Kind::Row {
+            return Some(table(&self.items));
+        }
         let mut items = self.items.iter().map(|item| spans(item));
         match self.kind {
             Kind::Heading => items.next().map(Block::Heading),
             Kind::Paragraph => items.next().map(Block::Paragraph),
             Kind::Bullet => Some(Block::Bullets(items.collect())),
             Kind::Number => Some(Block::Numbers(items.collect())),
+            Kind::Row => None,
         }
     }
 }
@@ -104,7 +113,31 @@ fn kind(line: &str) -> (Kind, &str) {
     {
         return (Kind::Number, rest.trim());
     }
+    if line.len() > 1 && line.starts_with('|') && line.ends_with('|') {
+        return (Kind::Row, line);
+    }
     (Kind::Paragraph, line)
+}
+
+/// Lines with bars: a table if dashes follow the first, else the text that they are.
+fn table(lines: &[String]) -> Block {
+    let cells =
+        |line: &str| line.trim_matches('|').split('|').map(|cell| spans(cell.trim())).collect::<Vec<_>>();
+    let dashes =
+        |line: &String| line.contains('-') && line.chars().all(|c| matches!(c, '|' | '-' | ':' | ' '));
+    match lines {
+        [head, under, rows @ ..] if dashes(under) => {
+            let head = cells(head);
+            let fitted = |line: &String| {
+                let mut row = cells(line);
+                row.resize_with(head.len(), Vec::new);
+                row
+            };
+            let rows = rows.iter().map(fitted).collect();
+            Block::Table(head, rows)
+        }
+        _ => Block::Paragraph(spans(&lines.join(" "))),
+    }
 }
 
 /// Text cut at `**`; a mark that is never closed is text.
@@ -134,6 +167,10 @@ mod tests {
             Block::Paragraph(spans) => format!("p: {}", line(&spans)),
             Block::Bullets(items) => format!("ul: {}", lines(&items)),
             Block::Numbers(items) => format!("ol: {}", lines(&items)),
+            Block::Table(head, rows) => {
+                let rows: Vec<String> = rows.iter().map(|row| lines(row)).collect();
+                format!("table: {}: {}", lines(&head), rows.join("; "))
+            }
         });
         assert_eq!(shown.collect::<Vec<_>>().join("\n"), expected, "{text}");
     }
@@ -146,6 +183,11 @@ mod tests {
         check("- a\n- b\n  more\n\nend", "ul: a / b more\np: end");
         check("text\n- a\n* b\n1. c\n2. d", "p: text\nul: a / b\nol: c / d");
         check("**Now?** Shut **it**.", "p: [Now?] Shut [it].");
+        check(
+            "Prices\n| Size | Price |\n|---|:-:|\n| **Small** | $45 |\n| Large |\n| a | b | c |\nend",
+            "p: Prices\ntable: Size / Price: [Small] / $45; Large / ; a / b\np: end",
+        );
+        check("| a | b |\n| c | d |", "p: | a | b | | c | d |");
         check("#no heading, 3.5 ** and 2024. Fine", "p: #no heading, 3.5 ** and 2024. Fine");
     }
 

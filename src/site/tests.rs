@@ -28,7 +28,15 @@ fn sample(text: &str) -> Home<'_> {
     services[0].unit = text.into();
     let hours = [Hours { weekday: 1, opens: 420, closes: 1_080 }];
     let questions = vec![Question { question: text.into(), answer: text.into() }];
-    Home::new(text, look, services, &hours, questions, vec![Reply { body: text.into() }])
+    Home::new(text, look, services, &hours, questions, vec![Reply { body: text.into() }], around(text))
+}
+
+fn around(text: &str) -> Around {
+    Around {
+        closures: vec![Closed { day: "December 24".into(), name: text.into() }],
+        payments: vec![Way { name: text.into() }],
+        links: vec![Link { slug: "prices".into(), title: text.into(), here: false }],
+    }
 }
 
 #[test]
@@ -52,7 +60,8 @@ fn the_page_says_what_the_company_is_and_sells() {
 fn a_page_of_a_company_with_nothing_has_no_empty_parts() {
     let look =
         Look { title: "A".into(), body: String::new(), greeting: "Hi".into(), accent_color: String::new() };
-    let html = Home::new("A", look, Vec::new(), &[], Vec::new(), Vec::new()).render().unwrap();
+    let html =
+        Home::new("A", look, Vec::new(), &[], Vec::new(), Vec::new(), Around::default()).render().unwrap();
     for part in ["id=\"services\"", "id=\"hours\"", "id=\"questions\"", "#services", "#hours"] {
         assert!(!html.contains(part), "{part} is in {html}");
     }

@@ -69,16 +69,17 @@ pub async fn visitor(call: &Call) -> Result<Visitor, Error> {
     }
 }
 
-/// A signed-in person: an access token of the company whose host this is. That the membership stands and the role is
-/// enough is checked in the same transaction as whatever the handler does.
+/// A signed-in person: an access token of the company whose host this is. That the membership stands, that the role is
+/// enough and that the company has not taken the permission from it is checked in the same transaction as whatever the
+/// handler does.
 ///
 /// # Errors
 /// [`Error::NotFound`] for the host, [`Error::Unauthorized`] for the token.
-pub async fn member(call: &Call, role: Role) -> Result<Member, Error> {
+pub async fn member(call: &Call, role: Role, permission: &'static str) -> Result<Member, Error> {
     let company = call.company().await?;
     match bearer(call, &company)? {
         Bearer::Member(user, session) => {
-            let actor = Actor::Member { user, session, roles: role.or_higher() };
+            let actor = Actor::Member { user, session, roles: role.or_higher(), permission };
             Ok(Member { scope: scope(call, company, actor)?, user, session })
         }
         Bearer::Visitor(_) => Err(Error::Unauthorized),

@@ -27,10 +27,10 @@ impl TenantScope {
     pub fn batch(&self) -> Batch<'_> {
         let mut batch = Batch { scope: self, queries: Vec::with_capacity(8) };
         batch.push(SCOPE_SET, Vec::new());
-        if let Actor::Member { user, session, roles } = self.actor
+        if let Actor::Member { user, session, roles, permission } = self.actor
             && stands(Wall::Membership)
         {
-            batch.push(MEMBER_CHECK.text(), params![session, user, roles]);
+            batch.push(MEMBER_CHECK.text(), params![session, user, roles, permission]);
         }
         if let Actor::Program { key, hash, scope } = self.actor
             && !self.let_in.get()
@@ -45,10 +45,14 @@ impl TenantScope {
 /// Puts the company into the transaction, for row-level security. Local to it: `true`.
 const SCOPE_SET: &str = "select set_config('app.current_company_id', $1, true)";
 
-/// Layer 1's backstop: membership and session still stand, or the whole batch rolls back.
+/// Layer 1's backstop: membership and session still stand, or the whole batch rolls back. A permission can only take away
+/// what the role has.
 const MEMBER_CHECK: TenantSql = crate::sql!(
     "select coalesce(
-        (select case when m.role = any($4) then m.role else refuse('BH403') end
+        (select case when m.role = any($4)
+                      and not exists (select from role_permissions p
+                                      where p.company_id = m.company_id and p.role = m.role and p.permission = $5 and not p.allowed)
+                     then m.role else refuse('BH403') end
          from sessions s
          join memberships m on m.company_id = s.company_id and m.user_id = s.user_id
          where s.company_id = $1 and s.session_id = $2 and s.user_id = $3
@@ -222,6 +226,7 @@ macro_rules! id_params {
 }
 
 id_params!(CompanyId UserId SessionId VisitorId AgentId ConversationId MessageId MemoryId CategoryId EntryId ProviderId ReservationId AuditId ContactId LeadId NoticeId ApiKeyId RequestId);
+id_params!(StageId LabelId MessageTemplateId StepId NotificationId ItemId AppointmentTypeId ClosureId MethodId ServiceId TermId ContextId PageId QuestionId ReplyId);
 
 /// Parameters `$2` and on of a statement.
 #[macro_export]
@@ -314,6 +319,9 @@ impl SqlError {
             Some("BH403") => Error::Forbidden,
             Some("BH208") => Error::Repeated,
             Some("BH409") => Error::Conflict(
+                "The address was changed too often within a year. Keep this one, or take back an earlier one.".into(),
+            ),
+            Some("BH410") => Error::Conflict(
                 "This conversation has as many questions as it may have. Start a new one.".into(),
             ),
             Some("22023") => Error::Invalid(
@@ -397,6 +405,26 @@ pub(crate) async fn industries(call: &crate::routes::Call) -> Result<Vec<Industr
     let outcome = outcome.ok_or_else(|| Error::Internal("the database answered no statement".into()))?;
     outcome.into_rows().map_err(|error| Error::Internal(format!("industries: {error}")))
 }
+
+/// Which of these slugs nobody answers at, up to five, in their order. It asks what every visitor can: whether there is a
+/// site. A slug that was given up looks free here, and is refused when it is signed up for.
+pub(crate) async fn slugs_free(call: &crate::routes::Call, slugs: &[String]) -> Result<Vec<String>, Error> {
+    let query = Query { query: SLUGS_FREE.into(), params: vec![slugs.into()] };
+    let outcome = call.app.config.secrets.database.send(&*call.platform, &[query]).await?.into_iter().next();
+    let outcome = outcome.ok_or_else(|| Error::Internal("the database answered no statement".into()))?;
+    let rows = outcome.into_rows::<Free>().map_err(|error| Error::Internal(format!("slugs: {error}")))?;
+    Ok(rows.into_iter().map(|row| row.slug).collect())
+}
+
+#[derive(serde::Deserialize)]
+struct Free {
+    slug: String,
+}
+
+const SLUGS_FREE: &str = "select w.slug from unnest($1::text[]) with ordinality w (slug, place)
+where not exists (select from company_by_host(w.slug, 'slug'))
+order by w.place
+limit 5";
 
 /// An industry that a company can start from.
 #[derive(serde::Serialize, serde::Deserialize)]

@@ -39,7 +39,14 @@ async function answer(path, body) {
     .catch(() => { throw new Error("Bulkhead could not be reached. Check your connection and try again."); });
   const value = await response.json().catch(() => ({}));
   if (response.ok) return value;
-  throw new Error(value.detail ?? "That did not work. Try again in a moment.");
+  throw Object.assign(new Error(value.detail ?? "That did not work. Try again in a moment."), { status: response.status });
+}
+
+// Addresses that are free, for whoever wanted one that is not.
+async function others() {
+  const asked = new URLSearchParams({ name: company.value, industry: industry.value });
+  const { slugs } = await answer(`/v1/slugs?${asked}`).catch(() => ({ slugs: [] }));
+  return slugs.length ? ` Free are: ${slugs.join(", ")}.` : "";
 }
 
 form.onsubmit = async (event) => {
@@ -56,7 +63,7 @@ form.onsubmit = async (event) => {
     made.hidden = false;
     made.focus();
   } catch (error) {
-    fail(error.message);
+    fail(error.message + (error.status === 409 ? await others() : ""));
   }
   button.disabled = false;
 };

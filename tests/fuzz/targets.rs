@@ -80,6 +80,7 @@ pub fn markdown(data: &[u8]) {
         .map(|block| match block {
             Block::Heading(spans) | Block::Paragraph(spans) => said(spans),
             Block::Bullets(items) | Block::Numbers(items) => items.iter().map(|spans| said(spans)).sum(),
+            Block::Table(head, rows) => rows.iter().chain([head]).flatten().map(|spans| said(spans)).sum(),
         })
         .sum();
     assert!(kept <= text.len());

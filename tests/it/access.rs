@@ -204,6 +204,7 @@ impl<'company> World<'company> {
         let host = if route.run.at_apex() { "localhost".to_owned() } else { acme.host() };
         let path = match route.path.contains("{id}") {
             true => route.path.replace("{id}", &self.id(route).await),
+            false if route.path == "/v1/slugs" => "/v1/slugs?name=Acme".to_owned(),
             false => route.path.to_owned(),
         };
         let mut request = acme.stand.http(&host, route.method.parse().unwrap(), &path);
@@ -259,7 +260,17 @@ impl<'company> World<'company> {
                  values ($1::text::uuid, gen_random_uuid(), 'K', sha256(gen_random_uuid()::text::bytea), '1234')
                  returning api_key_id::text"
             }
-            (method, path) => panic!("{method} {path} has an id in it and no row in this test: add one"),
+            ("GET", "/pages/{id}") => return "services".to_owned(),
+            (method, path) => {
+                let Some((table, column)) = kept(path) else {
+                    panic!("{method} {path} has an id in it and no row in this test: add one");
+                };
+                // For removing, another one each time.
+                let sql = format!(
+                    "select {column}::text from {table} where company_id = $1::text::uuid order by random() limit 1"
+                );
+                return self.acme.rows(&sql).await[0].get(0);
+            }
         };
         self.acme.rows(sql).await[0].get(0)
     }
@@ -302,14 +313,82 @@ impl<'company> World<'company> {
             ("PATCH", "/v1/agents/{id}" | "/v1/providers/{id}") => json!({ "name": "Renamed" }),
             ("PATCH", "/v1/knowledge/{id}") => json!({ "answer": "Changed." }),
             ("PATCH", "/v1/budget") => json!({ "max_output_tokens": 600 }),
-            ("PATCH", "/v1/company") => json!({ "time_zone": "UTC" }),
+            ("PATCH", "/v1/company") => json!({ "name": "Acme", "time_zone": "UTC" }),
             ("POST", "/v1/cron") => json!({}),
+            (method, path) if office(method, path, &unique).is_some() => office(method, path, &unique)?,
             (method, path) => {
                 panic!("{method} {path} has no body in this test: add one, or say that it takes none")
             }
         };
         Some(body)
     }
+}
+
+/// Where the rows behind an office route's id are: table and column.
+pub(super) fn kept(path: &str) -> Option<(&'static str, &'static str)> {
+    Some(match path {
+        "/v1/leads/{id}" => ("leads", "lead_id"),
+        "/v1/pipeline/{id}" => ("pipeline_stages", "stage_id"),
+        "/v1/labels/{id}" => ("labels", "label_id"),
+        "/v1/replies/{id}" => ("message_templates", "message_template_id"),
+        "/v1/follow-ups/{id}" => ("follow_up_steps", "step_id"),
+        "/v1/notifications/{id}" => ("notification_settings", "notification_id"),
+        "/v1/checklist/{id}" => ("checklist_items", "item_id"),
+        "/v1/closures/{id}" => ("closures", "closure_id"),
+        "/v1/appointment-types/{id}" => ("appointment_types", "appointment_type_id"),
+        "/v1/services/{id}" => ("services", "service_id"),
+        "/v1/payment-methods/{id}" => ("payment_methods", "method_id"),
+        "/v1/terms/{id}" => ("glossary_terms", "term_id"),
+        "/v1/contexts/{id}" => ("gpt_contexts", "context_id"),
+        "/v1/pages/{id}" => ("site_pages", "page_id"),
+        "/v1/lead-questions/{id}" => ("lead_questions", "question_id"),
+        "/v1/quick-replies/{id}" => ("quick_replies", "reply_id"),
+        _ => return None,
+    })
+}
+
+/// A body that a route of the office accepts.
+pub(super) fn office(method: &str, path: &str, unique: &str) -> Option<Value> {
+    let slug = format!("a{}", &unique[..16]);
+    Some(match (method, path) {
+        ("PATCH", "/v1/leads/{id}") => json!({ "stage": "new" }),
+        ("POST", "/v1/pipeline") => json!({ "slug": slug, "name": "On hold", "outcome": "open" }),
+        ("POST", "/v1/labels") => json!({ "name": slug, "color": "#123456", "words": "hold, wait" }),
+        ("POST", "/v1/replies") => {
+            json!({ "slug": slug, "channel": "chat", "name": "Hold", "body": "Please hold." })
+        }
+        ("PATCH", "/v1/follow-ups/{id}" | "/v1/notifications/{id}") => json!({ "enabled": false }),
+        ("PATCH", "/v1/checklist/{id}") => json!({ "done": true }),
+        ("PATCH", "/v1/hours") => json!({ "hours": [{ "weekday": 1, "opens": "08:00", "closes": "17:00" }] }),
+        ("POST", "/v1/closures") => {
+            // A day of its own for each caller: the database takes a day once.
+            let day = u64::from_str_radix(&unique[..8], 16).unwrap() % 300_000;
+            let (year, rest) = (2030 + day / 336, day % 336);
+            json!({ "day": format!("{year}-{:02}-{:02}", 1 + rest / 28, 1 + rest % 28), "name": "Outing" })
+        }
+        ("PATCH", "/v1/appointment-types/{id}") => json!({ "buffer_minutes": 20 }),
+        ("POST", "/v1/services") => {
+            json!({ "slug": slug, "name": "Advice", "description": "An hour of advice." })
+        }
+        ("PATCH", "/v1/payment-methods/{id}") => json!({ "accepted": true }),
+        ("POST", "/v1/terms") => {
+            json!({ "term": slug, "meaning": "A word of ours.", "synonyms": "our word" })
+        }
+        ("PATCH", "/v1/terms/{id}") => json!({ "meaning": "Another meaning." }),
+        ("PATCH", "/v1/contexts/{id}") => json!({ "body": "You speak for us." }),
+        ("POST", "/v1/pages") => json!({ "slug": slug, "title": "News", "body": "Nothing new." }),
+        ("PATCH", "/v1/pages/{id}") => json!({ "title": "Renamed" }),
+        ("POST", "/v1/lead-questions") => json!({ "question": "How did you hear of us?" }),
+        ("PATCH", "/v1/lead-questions/{id}") => json!({ "question": "Who told you of us?" }),
+        ("POST", "/v1/quick-replies") => json!({ "body": "Where are you?" }),
+        ("PATCH", "/v1/quick-replies/{id}") => json!({ "body": "How do I find you?" }),
+        ("PATCH", "/v1/pipeline/{id}" | "/v1/labels/{id}" | "/v1/replies/{id}" | "/v1/services/{id}") => {
+            json!({ "name": format!("Renamed {slug}") })
+        }
+        ("PATCH", "/v1/roles") => json!({ "role": "member", "permission": "terms.write", "allowed": true }),
+        ("POST", "/v1/templates/updates") => json!({ "accept": [] }),
+        _ => return None,
+    })
 }
 
 async fn ask(visitor: &Visitor<'_>) -> String {

@@ -12,6 +12,8 @@ use bulkhead_tests::tally::tally;
 use bulkhead_tests::wire::{self, Answer};
 use serde_json::{Value, json};
 
+use super::access::{kept, office};
+
 /// What a request can call an id, besides the names of the columns.
 const NAMES: &[&str] =
     &["id", "tenant_id", "tenant", "company", "org_id", "account_id", "companyId", "x-company-id"];
@@ -219,9 +221,11 @@ impl Ground {
             "/v1/providers/{id}" | "/v1/providers/{id}/test" => "provider_id",
             "/v1/api-keys/{id}" => "api_key_id",
             "/v1/notices/{id}/seen" => "notice_id",
-            path if path.contains("{id}") => {
-                panic!("{path} has an id in it and no row in this test: add one")
-            }
+            "/pages/{id}" => return "services".to_owned(),
+            path if path.contains("{id}") => match kept(path) {
+                Some((_, column)) => column,
+                None => panic!("{path} has an id in it and no row in this test: add one"),
+            },
             _ => return String::new(),
         };
         self.ours[column].clone()
@@ -290,11 +294,12 @@ pub(super) fn body(route: &Route) -> Option<Value> {
         ("PATCH", "/v1/agents/{id}" | "/v1/providers/{id}") => json!({ "name": "Taken over" }),
         ("PATCH", "/v1/knowledge/{id}") => json!({ "answer": "Taken over" }),
         ("PATCH", "/v1/budget") => json!({ "max_output_tokens": 600 }),
-        ("PATCH", "/v1/company") => json!({ "time_zone": "UTC" }),
+        ("PATCH", "/v1/company") => json!({ "name": "Taken over" }),
         ("POST", "/v1/cron") => json!({}),
-        (method, path) => {
-            panic!("{method} {path} has no body in this test: add one, or say that it takes none")
-        }
+        (method, path) => match office(method, path, &uuid::Uuid::new_v4().simple().to_string()) {
+            Some(body) => body,
+            None => panic!("{method} {path} has no body in this test: add one, or say that it takes none"),
+        },
     };
     Some(body)
 }

@@ -17,29 +17,46 @@ use super::attacks_id::{body, ids};
 
 /// Text columns that can carry no word: lists of fixed values, digests, colours, names of the platform's own things.
 const FIXED: &[&str] = &[
+    "agent_tools.tool",
     "agents.tier",
     "api_keys.last_four",
     "api_keys.scopes",
     "audit_events.actor",
     "budget_alerts.period",
+    "checklist_items.kind",
     "companies.industry",
     "companies.status",
     "companies.time_zone",
+    "glossary_terms.origin",
+    "follow_up_steps.message",
     "gpt_contexts.kind",
+    "gpt_contexts.origin",
     "hosts.host",
     "hosts.kind",
     "knowledge_entries.origin",
+    "labels.color",
     "leads.status",
     "memberships.role",
+    "message_templates.channel",
+    "message_templates.origin",
     "messages.author",
     "messages.source",
     "notices.kind",
+    "notification_settings.channel",
+    "notification_settings.event",
+    "notification_settings.role",
+    "pipeline_stages.outcome",
     "provider_models.tier",
     "providers.api",
     "providers.base_url",
     "providers.fingerprint",
     "providers.kind",
     "providers.last_four",
+    "removals.kind",
+    "role_permissions.permission",
+    "role_permissions.role",
+    "services.origin",
+    "site_pages.origin",
     "subscriptions.plan",
     "subscriptions.status",
     "widget_settings.accent_color",
@@ -242,7 +259,7 @@ fn personal(path: &str, mut body: Value, word: &str) -> Value {
     if path == "/v1/providers" {
         body["api_key"] = format!("test-ok-{word}").into();
     }
-    if path == "/v1/agents" {
+    if body.get("slug").is_some() {
         body["slug"] = format!("a{}", &uuid::Uuid::new_v4().simple().to_string()[..12]).into();
     }
     body

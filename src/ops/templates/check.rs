@@ -7,7 +7,8 @@ use super::alike::{TOO_ALIKE, alike, words_in_common};
 use super::findings::{Findings, Problem, is_slug, words};
 use super::format::File;
 use super::price::{Price, hours};
-use super::{Kind, Source};
+use super::spelling::spelling;
+use super::{Kind, Source, office_check};
 
 /// Parses and checks templates as one set: what agents see and what is alike goes across files.
 pub fn check(sources: &[Source]) -> (Vec<File>, Vec<Problem>) {
@@ -16,7 +17,10 @@ pub fn check(sources: &[Source]) -> (Vec<File>, Vec<Problem>) {
     for source in sources {
         problems.extend(leftovers(source));
         match File::parse(source) {
-            Ok(file) => files.push(file),
+            Ok(file) => {
+                problems.extend(spelling(source, &file.template));
+                files.push(file);
+            }
             Err((line, text)) => problems.push(Problem { path: source.path.clone(), line, text }),
         }
     }
@@ -26,7 +30,7 @@ pub fn check(sources: &[Source]) -> (Vec<File>, Vec<Problem>) {
         file_rules(&mut findings);
         match file.kind {
             Kind::Industry => industry_counts(&mut findings),
-            Kind::Company => company_counts(&mut findings),
+            Kind::Company => {}
         }
         contexts(&mut findings);
         services(&mut findings);
@@ -34,7 +38,9 @@ pub fn check(sources: &[Source]) -> (Vec<File>, Vec<Problem>) {
         small_things(&mut findings);
         goldens(&mut findings);
         references(&mut findings, &shared);
+        office_check::office(&mut findings);
     }
+    office_check::counts(&files, &mut problems);
     copies(&files, &mut problems);
     (files, problems)
 }
@@ -123,18 +129,6 @@ fn industry_counts(findings: &mut Findings<'_>) {
         if !it.pages.iter().any(|row| row.as_ref().slug == page) {
             findings.whole(format!("page `{page}` is missing; write it"));
         }
-    }
-}
-
-fn company_counts(findings: &mut Findings<'_>) {
-    let it = &findings.file.template;
-    findings.at_least("agents", it.agents.len(), 12);
-    findings.at_least("categories", it.categories.len(), 6);
-    let defaults = it.agents.iter().filter(|agent| agent.as_ref().default).count();
-    if defaults != 1 {
-        findings.whole(format!(
-            "{defaults} agents have default = true; exactly one must answer when none is named"
-        ));
     }
 }
 

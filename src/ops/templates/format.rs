@@ -4,6 +4,9 @@
 use serde::Deserialize;
 use toml::Spanned;
 
+use super::office::{
+    Closure, FollowUp, Item, Label, Message, Notification, PaymentMethod, Permission, Stage,
+};
 use super::{Kind, Source};
 
 /// A parsed template, and where it came from.
@@ -76,6 +79,24 @@ pub struct Template {
     pub goldens: Vec<Spanned<Golden>>,
     #[serde(default)]
     pub master: Vec<Spanned<Master>>,
+    #[serde(default)]
+    pub stages: Vec<Spanned<Stage>>,
+    #[serde(default)]
+    pub labels: Vec<Spanned<Label>>,
+    #[serde(default)]
+    pub messages: Vec<Spanned<Message>>,
+    #[serde(default)]
+    pub follow_ups: Vec<Spanned<FollowUp>>,
+    #[serde(default)]
+    pub notifications: Vec<Spanned<Notification>>,
+    #[serde(default)]
+    pub permissions: Vec<Spanned<Permission>>,
+    #[serde(default)]
+    pub checklist: Vec<Spanned<Item>>,
+    #[serde(default)]
+    pub closures: Vec<Spanned<Closure>>,
+    #[serde(default)]
+    pub payment_methods: Vec<Spanned<PaymentMethod>>,
 }
 
 #[derive(Deserialize, Default)]
@@ -182,6 +203,21 @@ pub struct Agent {
     #[serde(default)]
     pub default: bool,
     pub scopes: Vec<String>,
+    #[serde(default)]
+    pub tools: Vec<String>,
+    #[serde(default)]
+    pub starters: Vec<String>,
+    #[serde(default)]
+    pub handoffs: Vec<Handoff>,
+}
+
+/// A colleague that an agent brings in.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Handoff {
+    /// Slug of an agent of the same file.
+    pub to: String,
+    pub when: String,
 }
 
 #[derive(Deserialize, Clone, Copy)]

@@ -40,6 +40,11 @@ fn cents(text: &str) -> Option<i64> {
     groups.concat().parse::<i64>().ok()?.checked_mul(100)?.checked_add(cents.parse().ok()?)
 }
 
+/// Whether it is one amount in dollars, as `$1,234` or `$12.50`.
+pub fn is_amount(text: &str) -> bool {
+    cents(text).is_some()
+}
+
 /// Opening times of one day: `08:00-17:00` or, with a break, `08:00-12:00, 13:00-17:00`; none for anything else.
 pub fn hours(text: &str) -> Option<Vec<(&str, &str)>> {
     let spans = text.split(", ").map(|span| span.split_once('-')).collect::<Option<Vec<_>>>()?;

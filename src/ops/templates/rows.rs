@@ -208,10 +208,12 @@ fn rows_of(file: &File) -> Vec<(&'static str, Value)> {
             }),
         );
     }
+    rows.extend(super::office::rows_of(it));
     rows
 }
 
-fn numbered<T>(rows: &[toml::Spanned<T>]) -> impl Iterator<Item = (i32, &T)> {
+/// Rows with their places, from 1.
+pub fn numbered<T>(rows: &[toml::Spanned<T>]) -> impl Iterator<Item = (i32, &T)> {
     (1..).zip(rows.iter().map(toml::Spanned::as_ref))
 }
 
@@ -258,6 +260,18 @@ const STATEMENTS: &[Statement] = &[
     replaced!("template_quick_replies"),
     replaced!("template_hours"),
     replaced!("template_goldens"),
+    replaced!("template_agent_tools"),
+    replaced!("template_agent_starters"),
+    replaced!("template_agent_handoffs"),
+    replaced!("template_stages"),
+    replaced!("template_labels"),
+    replaced!("template_messages"),
+    replaced!("template_follow_ups"),
+    replaced!("template_notifications"),
+    replaced!("template_permissions"),
+    replaced!("template_checklist"),
+    replaced!("template_closures"),
+    replaced!("template_payment_methods"),
     ("master_knowledge", None, MASTER_UPSERT),
 ];
 
@@ -285,7 +299,7 @@ and not exists (
 )";
 
 /// A text whose single line breaks are those of its file: joined, so that only its paragraphs stay apart.
-fn flowing(text: &str) -> String {
+pub fn flowing(text: &str) -> String {
     let paragraphs = text.trim().split("\n\n");
     paragraphs
         .map(|paragraph| paragraph.split_whitespace().collect::<Vec<_>>().join(" "))

@@ -1,7 +1,14 @@
 //! The shipped templates keep every rule, and each rule, broken alone, is told with its line.
 
+use std::sync::LazyLock;
+
 use super::check::check;
+use super::findings::Problem;
+use super::format::File;
 use super::{Kind, Source, embedded, format, rows};
+
+/// All that is shipped, read and checked once for all tests: it takes seconds.
+static SHIPPED: LazyLock<(Vec<File>, Vec<Problem>)> = LazyLock::new(|| check(&embedded().unwrap()));
 
 /// The shipped set, with the first `from` in the file `slug` replaced by `to`, must have a problem that holds `told`.
 fn breaks(slug: &str, from: &str, to: &str, told: &str) {
@@ -13,6 +20,8 @@ fn breaks(slug: &str, from: &str, to: &str, told: &str) {
             "/dental-practice.toml".into(),
             "/plumbing.toml".into(),
             "/company.toml".into(),
+            "/office.toml".into(),
+            "/messages.toml".into(),
         ];
         kept.iter().any(|name| source.path.ends_with(name))
     });
@@ -42,8 +51,7 @@ fn small(company: &str, industry: &str) -> Vec<String> {
 
 #[test]
 fn the_shipped_templates_keep_every_rule() {
-    let sources = embedded().unwrap();
-    let (files, problems) = check(&sources);
+    let (files, problems) = &*SHIPPED;
     let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
     assert_eq!(problems, Vec::<String>::new());
     let slugs: Vec<&str> = files.iter().map(|file| file.template.slug.as_ref().as_str()).collect();
@@ -54,7 +62,7 @@ fn the_shipped_templates_keep_every_rule() {
 
 #[test]
 fn only_the_plumber_sells_water_heaters_to_the_wrong_question() {
-    let (files, _) = check(&embedded().unwrap());
+    let (files, _) = &*SHIPPED;
     let entries = |slug: &str| {
         let file = files.iter().find(|file| file.template.slug.as_ref() == slug).unwrap();
         let entries = file.template.entries.iter().map(toml::Spanned::as_ref);
@@ -96,8 +104,9 @@ fn broken_leftovers() {
 fn broken_counts() {
     let problems = small("", "").join("\n");
     for told in [
-        "company/company.toml: has 0 agents; add 12 more",
-        "company/company.toml: has 0 categories; add 6 more",
+        "company/company.toml: the company templates have 0 agents; add 12 more",
+        "company/company.toml: the company templates have 0 categories; add 6 more",
+        "company/company.toml: the company templates have 0 messages; add 30 more",
         "company/company.toml: 0 agents have default = true; exactly one",
         "florist.toml: contexts.rules is missing",
         "florist.toml: has 0 categories with entries; add 6 more",
@@ -270,7 +279,7 @@ fn a_copied_answer_is_found_across_industries() {
 
 #[test]
 fn an_embedded_template_becomes_rows() {
-    let (files, _) = check(&embedded().unwrap());
+    let (files, _) = &*SHIPPED;
     let plumbing: &format::File =
         files.iter().find(|file| file.template.slug.as_ref() == "plumbing").unwrap();
     let counts = rows::counts(plumbing);
@@ -286,4 +295,59 @@ fn broken_reading() {
          irrespective of jurisdictional considerations and subsequent administrative determinations and nearly everything",
         "answer reads like grade",
     );
+}
+
+#[test]
+fn broken_spelling() {
+    plumbing(
+        "We handle nearly everything",
+        "We recieve nearly everything",
+        "`recieve` is misspelt; write `receive`",
+    );
+    plumbing(
+        "We handle nearly everything",
+        "From $1,20 we handle nearly everything",
+        "price `$1,20`: write $89",
+    );
+    // Customers may misspell: in keywords, and in goldens.
+    let mut sources = embedded().unwrap();
+    sources.retain(|source| source.path.ends_with("/plumbing.toml"));
+    for (from, to) in [
+        ("commode keeps hissing", "comode definately hissing"),
+        ("keywords = \"services,", "keywords = \"recieve,"),
+    ] {
+        assert!(sources[0].text.contains(from), "{from}");
+        sources[0].text = sources[0].text.replacen(from, to, 1);
+    }
+    let problems: Vec<String> = check(&sources).1.iter().map(ToString::to_string).collect();
+    assert!(!problems.iter().any(|problem| problem.contains("misspelt")), "{problems:#?}");
+}
+
+#[test]
+fn broken_office() {
+    let company = |from: &str, to: &str, told: &str| breaks("company", from, to, told);
+    company("tools = [\"look_up", "tools = [\"Look up", "tool `Look up_knowledge`: name each once");
+    company("{ to = \"sales\"", "{ to = \"nobody\"", "handoff to `nobody`: name another agent");
+    company("\"What do you offer?\"", "\"?\"", "starter `?`: write 3 to 60");
+    let office = |from: &str, to: &str, told: &str| breaks("office", from, to, told);
+    office("outcome = \"open\"", "outcome = \"lost\"", "the first stage is where new leads begin");
+    office("stale_days = 1", "stale_days = 0", "stage `new`: stale_days takes 1 to 365");
+    office("color = \"#c62828\"", "color = \"red\"", "label `Urgent`: color `red`: write #rrggbb");
+    office("event = \"lead.new\"", "event = \"lead\"", "notification `lead`: write lead.new");
+    office(
+        "permission = \"agents.read\"",
+        "permission = \"agents.fly\"",
+        "permission `agents.fly` of `member`",
+    );
+    office("kind = \"fact\"", "kind = \"rumour\"", "checklist item `phone`: kind is task or fact");
+    office("month = 6\nday = 19", "month = 6\nday = 31", "holiday `Juneteenth`: give month and day");
+    let messages = |from: &str, to: &str, told: &str| breaks("messages", from, to, told);
+    messages("message = \"enquiry-received\"", "message = \"nothing\"", "there is no message `nothing`");
+    messages(
+        "subject = \"We have your question",
+        "# \"",
+        "message `enquiry-received`: an e-mail has a subject",
+    );
+    messages("channel = \"email\"", "channel = \"pigeon\"", "channel is email, text or chat");
+    messages("[first name]", "[first name", "a gap in [square brackets] is not closed");
 }

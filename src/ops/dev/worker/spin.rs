@@ -140,6 +140,7 @@ mod tests {
         if labels.len() < 2
             || !labels.iter().all(|label| plain(label))
             || ours.contains(&labels[labels.len() - 1])
+            || number
         {
             return Err(format!("{host}: not the name of one host elsewhere"));
         }

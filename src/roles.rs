@@ -1,0 +1,128 @@
+//! Roles: what members and administrators may do in this company, within what each route allows.
+//!
+//! It never gives anybody more than the route does: what stands here can only take away.
+
+use http::{Response, StatusCode};
+use serde::{Deserialize, Serialize};
+
+use serde_json::json;
+
+use crate::error::Error;
+use crate::params;
+use crate::platform::Body;
+use crate::routes::{Call, Role, json as answer};
+use crate::tenant::TenantSql;
+use crate::tenant::auth::Member;
+use crate::upkeep;
+
+/// What a signed-in person's request needs besides its role; empty where the role is enough.
+#[must_use]
+pub fn permission(method: &str, path: &str) -> &'static str {
+    let area = path.strip_prefix("/v1/").and_then(|rest| rest.split('/').next()).unwrap_or("");
+    AREAS
+        .iter()
+        .find(|(name, ..)| *name == area)
+        .map_or("", |(_, read, write)| if method == "GET" { read } else { write })
+}
+
+/// Whether there is such a permission.
+#[must_use]
+pub fn is_permission(permission: &str) -> bool {
+    AREAS.iter().any(|(_, read, write)| [*read, *write].contains(&permission))
+}
+
+/// `GET /v1/roles`: each role's permissions.
+///
+/// # Errors
+/// As every batch.
+pub async fn list(member: Member) -> Result<Response<Body>, Error> {
+    upkeep::list::<Permission>(&member, "permissions", PERMISSION_LIST).await
+}
+
+/// `PATCH /v1/roles`: gives a role a permission, or takes it away; the next request of such a person keeps to it.
+///
+/// # Errors
+/// [`Error::Invalid`] for the body or a permission that there is not.
+pub async fn change(member: Member, call: Call) -> Result<Response<Body>, Error> {
+    let new = call.json::<Permission>().await?;
+    if new.role == Role::Owner {
+        return Err(Error::Invalid("An owner may do everything. Choose member or admin.".into()));
+    }
+    if !is_permission(&new.permission) {
+        return Err(Error::Invalid(format!(
+            "There is no permission {:?}. GET /v1/roles lists them.",
+            new.permission
+        )));
+    }
+    let mut batch = member.scope.batch();
+    batch.run(PERMISSION_SET, params![new.role.as_str(), &new.permission, new.allowed]);
+    upkeep::note(&member, &mut batch, "role.changed", &format!("{}: {}", new.role.as_str(), new.permission));
+    let permissions = batch.add::<Permission>(PERMISSION_LIST, params![]);
+    let mut rows = batch.send().await?;
+    answer(StatusCode::OK, &json!({ "permissions": rows.all(permissions)? }))
+}
+
+/// First part of a route's path after /v1/, and what reading and writing there needs.
+const AREAS: &[(&str, &str, &str)] = &[
+    ("agents", "agents.read", "agents.write"),
+    ("appointment-types", "appointments.read", "appointments.write"),
+    ("budget", "budget.read", "budget.write"),
+    ("checklist", "checklist.read", "checklist.write"),
+    ("closures", "hours.read", "hours.write"),
+    ("contexts", "contexts.read", "contexts.write"),
+    ("follow-ups", "follow-ups.read", "follow-ups.write"),
+    ("hours", "hours.read", "hours.write"),
+    ("knowledge", "knowledge.read", "knowledge.write"),
+    ("labels", "labels.read", "labels.write"),
+    ("lead-questions", "questions.read", "questions.write"),
+    ("leads", "leads.read", "leads.write"),
+    ("notifications", "notifications.read", "notifications.write"),
+    ("pages", "pages.read", "pages.write"),
+    ("payment-methods", "payments.read", "payments.write"),
+    ("pipeline", "pipeline.read", "pipeline.write"),
+    ("providers", "providers.read", "providers.write"),
+    ("quick-replies", "questions.read", "questions.write"),
+    ("replies", "replies.read", "replies.write"),
+    ("roles", "roles.read", "roles.write"),
+    ("services", "services.read", "services.write"),
+    ("templates", "templates.read", "templates.write"),
+    ("terms", "terms.read", "terms.write"),
+];
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Permission {
+    role: Role,
+    permission: String,
+    allowed: bool,
+}
+
+const PERMISSION_LIST: TenantSql = crate::sql!(
+    "select role, permission, allowed from role_permissions where company_id = $1 order by role desc, permission"
+);
+
+const PERMISSION_SET: TenantSql = crate::sql!(
+    "insert into role_permissions (company_id, role, permission, allowed) values ($1, $2, $3, $4)
+     on conflict (company_id, role, permission) do update set allowed = excluded.allowed"
+);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::routes::{ROUTES, Run};
+
+    #[test]
+    fn every_route_of_a_member_needs_a_permission_or_says_why_not() {
+        // Signing out and knowing where one is are everybody's; the company itself only its owner changes.
+        let free = ["/v1/logout", "/v1/company"];
+        for route in ROUTES.iter().filter(|route| matches!(route.run, Run::Member(..))) {
+            let needed = permission(route.method, route.path);
+            assert_eq!(needed.is_empty(), free.contains(&route.path), "{} {}", route.method, route.path);
+            assert!(
+                needed.is_empty() || needed.ends_with(if route.method == "GET" { ".read" } else { ".write" })
+            );
+        }
+        assert_eq!(permission("DELETE", "/v1/knowledge/{id}"), "knowledge.write");
+        assert_eq!(permission("GET", "/v1/knowledgeable"), "");
+    }
+}

@@ -1,0 +1,115 @@
+//! A page of the company's site, and what stands around all of them: links, closed days, ways to pay.
+//!
+//! It never shows a page as anything but text: the template escapes all of it.
+
+use askama::Template;
+use http::Response;
+use serde::Deserialize;
+
+use super::markdown::{self, Block};
+use super::{assets, initial, page};
+use crate::error::Error;
+use crate::params;
+use crate::platform::Body;
+use crate::routes::Call;
+use crate::tenant::{TenantScope, TenantSql};
+
+/// `GET /pages/{id}` on a company's host: the page with this short name.
+///
+/// # Errors
+/// [`Error::NotFound`].
+pub async fn read(scope: TenantScope, call: Call) -> Result<Response<Body>, Error> {
+    let slug = call.id::<String>()?;
+    let mut batch = scope.batch();
+    let found = batch.add::<Found>(PAGE_SHOWN, params![&slug]);
+    let links = batch.add::<Link>(LINK_LIST, params![&slug]);
+    let mut rows = batch.send().await?;
+    let found = rows.one(found)?;
+    page(&Page {
+        company: scope.company_name(),
+        initial: initial(scope.company_name()),
+        body: markdown::blocks(&found.body),
+        title: found.title,
+        accent: found.accent_color.trim_start_matches('#').to_owned(),
+        links: rows.all(links)?,
+        version: assets::VERSION,
+    })
+}
+
+/// What stands around a company's pages.
+#[derive(Default)]
+pub(super) struct Around {
+    /// Days in the next two months on which it is closed.
+    pub(super) closures: Vec<Closed>,
+    /// How customers can pay.
+    pub(super) payments: Vec<Way>,
+    /// The other pages.
+    pub(super) links: Vec<Link>,
+}
+
+#[derive(Template)]
+#[template(path = "page.html")]
+struct Page<'a> {
+    company: &'a str,
+    initial: char,
+    title: String,
+    body: Vec<Block>,
+    /// The brand's colour without its `#`: a new colour is a new address of the theme.
+    accent: String,
+    links: Vec<Link>,
+    version: u32,
+}
+
+#[derive(Deserialize)]
+struct Found {
+    title: String,
+    body: String,
+    accent_color: String,
+}
+
+/// A page in the menu.
+#[derive(Deserialize)]
+pub(super) struct Link {
+    pub(super) slug: String,
+    pub(super) title: String,
+    /// Whether it is the one that is shown.
+    pub(super) here: bool,
+}
+
+/// A day on which the company is closed.
+#[derive(Deserialize)]
+pub(super) struct Closed {
+    pub(super) day: String,
+    pub(super) name: String,
+}
+
+/// A way to pay.
+#[derive(Deserialize)]
+pub(super) struct Way {
+    pub(super) name: String,
+}
+
+const PAGE_SHOWN: TenantSql = crate::sql!(
+    "select p.title, p.body, coalesce(w.accent_color, '') as accent_color
+     from site_pages p
+     left join widget_settings w on w.company_id = p.company_id
+     where p.company_id = $1 and p.slug = $2 and p.slug <> 'home'"
+);
+
+/// The pages besides the front page; `$2` is the one that is shown.
+pub(super) const LINK_LIST: TenantSql = crate::sql!(
+    "select slug, title, slug = $2 as here
+     from site_pages
+     where company_id = $1 and slug <> 'home'
+     order by position, slug
+     limit 24"
+);
+
+/// What is near enough to matter to somebody who looks at opening hours.
+pub(super) const CLOSED_LIST: TenantSql = crate::sql!(
+    "select to_char(day, 'FMMonth FMDD') as day, name
+     from closures
+     where company_id = $1 and day between current_date and current_date + 60
+     order by closures.day
+     limit 6"
+);
