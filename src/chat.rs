@@ -163,10 +163,10 @@ impl Turn {
             Plan::Model(mut allowance) => {
                 let prompt = self.read.prompt(&self.visitor, &self.question, &opening);
                 let asked = model::ask(&self, prompt, &opening.health, &mut allowance, &mut to).await;
-                self.from_model(asked, allowance.close(), &mut to).await
+                self.told_by_model(asked, allowance.close(), &mut to).await
             }
             Plan::Knowledge(allowance, why) => {
-                let mut told = self.from_knowledge(why, &mut to).await;
+                let mut told = self.told_by_knowledge(why, &mut to).await;
                 told.bill = allowance.map(Allowance::close);
                 told
             }
@@ -175,7 +175,7 @@ impl Turn {
     }
 
     /// What a model said; the knowledge base speaks when it said nothing.
-    async fn from_model(&self, asked: Asked, bill: Bill, to: &mut Listener) -> Told {
+    async fn told_by_model(&self, asked: Asked, bill: Bill, to: &mut Listener) -> Told {
         let did = asked.used.iter().any(|used| used.done && used.found.is_empty());
         let mut told = match asked.text.is_empty() {
             false => {
@@ -199,14 +199,14 @@ impl Turn {
                 to.hear(Event::Delta(&text)).await;
                 Told { text, source: Source::None, why: Some(asked.why), ..Told::empty() }
             }
-            true => self.from_knowledge(asked.why, to).await,
+            true => self.told_by_knowledge(asked.why, to).await,
         };
         (told.used, told.outcomes, told.bill) = (asked.used, asked.outcomes, Some(bill));
         told
     }
 
     /// Answers with the best entry, word for word, or says that there is none and asks how to call back.
-    async fn from_knowledge(&self, why: Why, to: &mut Listener) -> Told {
+    async fn told_by_knowledge(&self, why: Why, to: &mut Listener) -> Told {
         let best = self.read.hits.first().filter(|hit| hit.answers() && self.read.budget.knowledge_answers);
         let (text, source, cited) = match best {
             Some(hit) => (hit.answer.clone(), Source::Knowledge, vec![hit.clone()]),

@@ -15,6 +15,9 @@ use crate::company::{Company, Event, PASSWORD, read_events};
 use crate::native::Native;
 use crate::stand::{Stand, tool};
 
+/// What the operator's routes of these cores take.
+pub const CRON_TOKEN: &str = "a token of the operator's, for tests";
+
 /// A core of a test's own.
 pub struct Core {
     /// Where its database and Redis are.
@@ -66,6 +69,8 @@ impl Core {
             "UPSTASH_REDIS_REST_TOKEN" => Some(stand.redis_token.clone()),
             "JWT_KEYS" => Some(format!("k:{secret}")),
             "MASTER_KEYS" => Some(master_keys.to_owned()),
+            "CRON_TOKEN" => Some(CRON_TOKEN.to_owned()),
+            "PLATFORM_OPENAI_KEY" => Some("test-ok-platform".to_owned()),
             "OPENAI_URL" | "ANTHROPIC_URL" | "GEMINI_URL" => Some(stand.upstream.url().to_owned()),
             _ => None,
         });

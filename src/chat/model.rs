@@ -256,8 +256,11 @@ impl Asking<'_> {
         results
     }
 
+    /// Notes how a call ended; of several of one provider the last counts, so that a turn is one failure at most.
     fn note(&mut self, provider: ProviderId, outcome: Option<Outcome>) {
-        self.asked.outcomes.extend(outcome.map(|outcome| (provider, outcome)));
+        let Some(outcome) = outcome else { return };
+        self.asked.outcomes.retain(|(other, _)| *other != provider);
+        self.asked.outcomes.push((provider, outcome));
     }
 
     fn elapsed_ms(&self) -> u64 {

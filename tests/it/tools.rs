@@ -1,0 +1,163 @@
+//! Tools: what an agent does for a visitor, what it is told when it asks for nonsense, and that it comes to an end.
+
+use bulkhead_tests::company::{Company, Event, event, text};
+use bulkhead_tests::core::{Core, read};
+use bulkhead_tests::native::run;
+use bulkhead_tests::stand::Stand;
+use serde_json::{Value, json};
+
+/// A company whose model behaves like this, and a visitor of it.
+struct Chat {
+    core: Core,
+    company: Company,
+    visitor: String,
+    key: String,
+}
+
+impl Chat {
+    async fn new(behaviour: &str) -> Self {
+        let core = Core::new(Stand::get());
+        let company = Company::new(core.stand, "plumbing").await;
+        let visitor = core.visitor(&company).await;
+        let key = format!("test-{behaviour}-{}", uuid::Uuid::new_v4().simple());
+        core.provider(&company, &key).await;
+        Self { core, company, visitor, key }
+    }
+
+    async fn ask(&self, message: &str) -> Vec<Event> {
+        let ask = json!({ "message": message });
+        let response = self.core.serve(&self.company, "POST", "/v1/chat", &self.visitor, Some(ask)).await;
+        assert_eq!(response.status(), 200);
+        read(response.into_body()).await
+    }
+
+    async fn one(&self, sql: &str) -> Value {
+        let rows = self.company.rows(&format!("select to_jsonb(t) from ({sql}) t")).await;
+        rows.first().map_or(Value::Null, |row| row.get(0))
+    }
+
+    fn calls(&self) -> usize {
+        self.core.stand.upstream.requests(&self.key).len()
+    }
+}
+
+#[test]
+fn a_lead_is_captured_kept_and_told() {
+    run(async {
+        let chat = Chat::new("tool-capture_lead").await;
+        let lead = json!({ "name": "Vera", "phone": "555 0100", "message": "A leak in the cellar" });
+        let events = chat.ask(&format!("Please call me back. {lead}")).await;
+        assert_eq!(event(&events, "tool"), &json!({ "name": "capture_lead", "done": true }));
+        assert!(text(&events).contains("Noted"), "the model's answer rests on the tool's: {events:?}");
+        assert_eq!(event(&events, "done")["calls"], 2);
+        let kept = chat
+            .one("select k.name, k.phone, l.message, l.conversation_id is not null as talked
+                  from leads l join contacts k using (company_id, contact_id) where l.company_id = $1::text::uuid")
+            .await;
+        let expected =
+            json!({ "name": "Vera", "phone": "555 0100", "message": "A leak in the cellar", "talked": true });
+        assert_eq!(kept, expected);
+        let call =
+            chat.one("select tool, arguments, done from tool_calls where company_id = $1::text::uuid").await;
+        assert_eq!(call, json!({ "tool": "capture_lead", "arguments": lead, "done": true }));
+        let audit =
+            "select actor from audit_events where company_id = $1::text::uuid and action = 'lead.captured'";
+        assert_eq!(chat.one(audit).await, json!({ "actor": "system" }));
+        let notice = chat.one("select kind, body from notices where company_id = $1::text::uuid").await;
+        assert_eq!(notice, json!({ "kind": "lead", "body": "Vera wants to hear from you." }));
+        let ledger = "select count(*) as calls, count(distinct reservation_id) as turns from usage_ledger where company_id = $1::text::uuid";
+        assert_eq!(chat.one(ledger).await, json!({ "calls": 2, "turns": 1 }));
+        assert_eq!(super::budget::held(&chat.company).await, 0);
+    });
+}
+
+#[test]
+fn a_person_is_asked_for() {
+    run(async {
+        let chat = Chat::new("tool-hand_over").await;
+        let events = chat.ask(&format!("I want a person! {}", json!({ "reason": "Wants a person." }))).await;
+        assert_eq!(event(&events, "tool")["done"], true);
+        assert!(text(&events).contains("asked to take over"), "{events:?}");
+        let handed = "select handed_over_at is not null as handed from conversations where company_id = $1::text::uuid";
+        assert_eq!(chat.one(handed).await, json!({ "handed": true }));
+        let notice = chat.one("select kind, body from notices where company_id = $1::text::uuid").await;
+        assert_eq!(notice, json!({ "kind": "hand_over", "body": "Wants a person." }));
+        let owner = chat.core.owner(&chat.company).await;
+        let (_, notices) = chat.core.call(&chat.company, "GET", "/v1/notices", &owner, None).await;
+        let id = notices["notices"][0]["notice_id"].as_str().unwrap().to_owned();
+        let path = format!("/v1/notices/{id}/seen");
+        assert_eq!(chat.core.call(&chat.company, "POST", &path, &owner, None).await.0, 204);
+        let (_, notices) = chat.core.call(&chat.company, "GET", "/v1/notices", &owner, None).await;
+        assert!(notices["notices"][0]["seen_at"].is_string());
+    });
+}
+
+#[test]
+fn knowledge_is_looked_up_within_the_agent_s_scope_and_cited() {
+    run(async {
+        let chat = Chat::new("tool-look_up_knowledge").await;
+        let query = json!({ "query": "How much does it cost to replace a water heater?" });
+        let events = chat.ask(&format!("Tell me. {query}")).await;
+        assert!(text(&events).contains('$'), "{events:?}");
+        let cited = event(&events, "citations").to_string();
+        assert!(cited.contains("water heater"), "{cited}");
+    });
+}
+
+#[test]
+fn appointments_are_proposed_when_the_company_is_open() {
+    run(async {
+        let chat = Chat::new("tool-propose_appointment").await;
+        let events = chat.ask(&format!("When can you come? {}", json!({ "part_of_day": "morning" }))).await;
+        let said = text(&events);
+        assert!(said.contains("open at these times"), "{said}");
+        let wrong = chat.ask(&format!("And then? {}", json!({ "from": "tomorrow" }))).await;
+        assert_eq!(event(&wrong, "tool")["done"], false);
+        assert!(text(&wrong).contains("2026-11-30"), "the model is told what a day looks like: {wrong:?}");
+    });
+}
+
+#[test]
+fn a_model_that_calls_tools_for_ever_is_made_to_answer() {
+    run(async {
+        let chat = Chat::new("toolloop").await;
+        let events = chat.ask("Do you fix leaks?").await;
+        assert_eq!(chat.calls(), 4);
+        assert_eq!(events.last().unwrap().name, "done", "{events:?}");
+        assert!(!text(&events).is_empty());
+        assert_eq!(super::budget::held(&chat.company).await, 0);
+    });
+}
+
+#[test]
+fn what_a_model_makes_up_does_nothing_and_the_visitor_is_answered() {
+    run(async {
+        for behaviour in ["badargs", "tool-drop_tables"] {
+            let chat = Chat::new(behaviour).await;
+            let events = chat.ask("Do you fix leaks?").await;
+            assert_eq!(event(&events, "tool")["done"], false, "{behaviour}");
+            assert_eq!(events.last().unwrap().name, "done", "{behaviour}: {events:?}");
+            let done = "select count(*) as done from tool_calls where company_id = $1::text::uuid and done";
+            assert_eq!(chat.one(done).await, json!({ "done": 0 }), "{behaviour}");
+        }
+        // Another company's conversation in the arguments is no argument.
+        let chat = Chat::new("tool-hand_over").await;
+        let forged = json!({ "reason": "x", "conversation_id": uuid::Uuid::new_v4() });
+        assert_eq!(event(&chat.ask(&format!("Hm. {forged}")).await, "tool")["done"], false);
+    });
+}
+
+#[test]
+fn an_agent_without_tools_is_offered_none() {
+    run(async {
+        let chat = Chat::new("tool-capture_lead").await;
+        chat.company.rows("delete from agent_tools where company_id = $1::text::uuid returning 1").await;
+        let events =
+            chat.ask(&format!("Call me. {}", json!({ "name": "V", "phone": "555", "message": "m" }))).await;
+        assert_eq!(event(&events, "tool")["done"], false);
+        let leads = "select count(*) as leads from leads where company_id = $1::text::uuid";
+        assert_eq!(chat.one(leads).await, json!({ "leads": 0 }));
+        let request = &chat.core.stand.upstream.requests(&chat.key)[0].body;
+        assert!(request.get("tools").is_none(), "{request}");
+    });
+}
