@@ -280,9 +280,9 @@ pub(super) fn body(route: &Route) -> Option<Value> {
         ("POST", "/v1/knowledge") => json!({ "category": "faq", "question": "Why?", "answer": "Because." }),
         ("POST", "/v1/providers") => json!({ "kind": "openai", "name": "P", "api_key": "test-ok-attack" }),
         ("POST", "/v1/chat/completions") => {
-                json!({ "model": "customer-service", "messages": [{ "role": "user", "content": "Do you fix leaks?" }] })
-            }
-            ("POST", "/v1/api-keys") => json!({ "name": "P", "scopes": ["chat"] }),
+            json!({ "model": "customer-service", "messages": [{ "role": "user", "content": "Do you fix leaks?" }] })
+        }
+        ("POST", "/v1/api-keys") => json!({ "name": "P", "scopes": ["chat"] }),
         ("PATCH", "/v1/agents/{id}" | "/v1/providers/{id}") => json!({ "name": "Taken over" }),
         ("PATCH", "/v1/knowledge/{id}") => json!({ "answer": "Taken over" }),
         ("PATCH", "/v1/budget") => json!({ "max_output_tokens": 600 }),
