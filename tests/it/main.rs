@@ -23,6 +23,7 @@ mod budget;
 mod canaries;
 mod chat;
 mod compile_fail;
+mod completions;
 mod edge;
 mod faults;
 mod fuzz;
