@@ -262,6 +262,22 @@ comment on column removals.removed_at is 'when it was removed';
 call protect('removals');
 grant select, insert on removals to bulkhead_runtime;
 
+-- Finding the words of an entry costs more than all else of its row; loading a template finds them once for all companies.
+alter table template_entries add column search tsvector;
+comment on column template_entries.search is 'Words of question, keywords and answer, weighted A, B, D; null where the company''s name is among them.';
+
+alter table knowledge_entries
+    drop column search,
+    add column prepared tsvector,
+    add column search tsvector not null generated always as (
+        coalesce(prepared, setweight(to_tsvector('english', question), 'A')
+            || setweight(to_tsvector('english', keywords), 'B')
+            || setweight(to_tsvector('english', answer), 'D'))
+    ) stored;
+comment on column knowledge_entries.prepared is 'words of an entry that is as its template has it; null: they are found in its texts. Whoever changes a text empties it';
+comment on column knowledge_entries.search is 'words of question, keywords and answer, weighted A, B, D';
+grant update (prepared) on knowledge_entries to bulkhead_runtime;
+
 -- Addresses that were given up --------------------------------------------------------------------------------------------
 
 -- The row stays, and with it the unique index: whoever knew the old address must not meet another company there. The

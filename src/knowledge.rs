@@ -215,7 +215,7 @@ const ENTRY_ADD: TenantSql = crate::sql!(
 const ENTRY_CHANGE: TenantSql = crate::sql!(
     "update knowledge_entries
      set question = coalesce($3, question), answer = coalesce($4, answer), keywords = coalesce($5, keywords),
-         to_confirm = coalesce($6, false), origin = 'company', updated_at = now()
+         to_confirm = coalesce($6, false), origin = 'company', prepared = null, updated_at = now()
      where company_id = $1 and entry_id = $2"
 );
 

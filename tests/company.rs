@@ -202,7 +202,10 @@ impl Company {
             })
             .collect();
         let hashes = self.rows(&tables.join(" union all ")).await;
-        hashes.iter().map(|row| row.get::<_, String>(0)).collect::<Vec<_>>().join("\n")
+        // Of so many parts that Postgres may ask several at once, in no order.
+        let mut hashes: Vec<String> = hashes.iter().map(|row| row.get(0)).collect();
+        hashes.sort();
+        hashes.join("\n")
     }
 
     /// Reads rows as the schema's owner, past every wall; `$1::text::uuid` is this company.

@@ -22,9 +22,9 @@ pub const COPIES: &[TenantSql] = &[
     ),
     crate::sql!(
         "insert into knowledge_entries (company_id, entry_id, category_id, slug, question, answer, keywords, to_confirm,
-                                        origin, origin_version, position)
+                                        origin, origin_version, position, prepared)
          select $1, gen_random_uuid(), c.category_id, e.slug, replace(e.question, '{{company}}', $3),
-                replace(e.answer, '{{company}}', $3), e.keywords, e.to_confirm, 'template', t.version, e.position
+                replace(e.answer, '{{company}}', $3), e.keywords, e.to_confirm, 'template', t.version, e.position, e.search
          from template_entries e
          join templates t on t.slug = e.template
          join knowledge_categories c on c.company_id = $1 and c.slug = e.category

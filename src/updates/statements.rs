@@ -58,7 +58,7 @@ pub const UPDATES: &[TenantSql] = &[
     crate::sql!(
         "update knowledge_entries h
          set category_id = c.category_id, question = replace(o.question, '{{company}}', k.name), answer = replace(o.answer, '{{company}}', k.name), keywords = o.keywords,
-             to_confirm = o.to_confirm, position = o.position, updated_at = now(), origin_version = t.version
+             to_confirm = o.to_confirm, position = o.position, prepared = o.search, updated_at = now(), origin_version = t.version
          from companies k
          join templates t on t.slug = k.industry
          join template_entries o on o.template = t.slug
@@ -67,8 +67,8 @@ pub const UPDATES: &[TenantSql] = &[
            and h.origin_version < t.version"
     ),
     crate::sql!(
-        "insert into knowledge_entries (company_id, entry_id, category_id, slug, question, answer, keywords, to_confirm, position, origin, origin_version)
-         select $1, gen_random_uuid(), c.category_id, o.slug, replace(o.question, '{{company}}', k.name), replace(o.answer, '{{company}}', k.name), o.keywords, o.to_confirm, o.position, 'template', t.version
+        "insert into knowledge_entries (company_id, entry_id, category_id, slug, question, answer, keywords, to_confirm, position, prepared, origin, origin_version)
+         select $1, gen_random_uuid(), c.category_id, o.slug, replace(o.question, '{{company}}', k.name), replace(o.answer, '{{company}}', k.name), o.keywords, o.to_confirm, o.position, o.search, 'template', t.version
          from companies k
          join templates t on t.slug = k.industry
          join template_entries o on o.template = t.slug

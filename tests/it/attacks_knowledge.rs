@@ -20,7 +20,7 @@ async fn company(stand: &'static Stand, industry: &str) -> (Company, Vec<Entry>)
     let mark = uuid::Uuid::new_v4().simple().to_string();
     let sql = format!(
         "with n as (select entry_id, row_number() over (order by entry_id) as n from knowledge_entries where company_id = $1::text::uuid)
-         update knowledge_entries e set keywords = 'zq' || n.n || 'x{mark}'
+         update knowledge_entries e set prepared = null, keywords = 'zq' || n.n || 'x{mark}'
          from n, knowledge_categories c
          where e.company_id = $1::text::uuid and e.entry_id = n.entry_id
            and c.company_id = e.company_id and c.category_id = e.category_id

@@ -13,6 +13,7 @@ use bulkhead_tests::stand::Stand;
 use bulkhead_tests::tally::tally;
 use serde_json::{Value, json};
 
+use super::access::kept;
 use super::attacks_id::{body, ids};
 
 /// Text columns that can carry no word: lists of fixed values, digests, colours, names of the platform's own things.
@@ -226,10 +227,16 @@ async fn drive(core: &Core, here: &Marked, there: &Marked, sink: &mut Sink<'_>) 
             Run::Member(..) => &here.owner,
             Run::Program(..) => &here.program,
         };
-        let ids = if route.path.contains("{id}") {
-            here.ids.values().chain(there.ids.values()).cloned().collect()
-        } else {
-            vec![String::new()]
+        let ids = match kept(route.path) {
+            // A list that is kept by hand: a row of it, here and there. Others' ids are tried in `attacks_id`.
+            Some((_, column)) => {
+                [here, there].iter().filter_map(|marked| marked.ids.get(column).cloned()).collect()
+            }
+            None if route.path == "/pages/{id}" => vec!["services".to_owned()],
+            None if route.path.contains("{id}") => {
+                here.ids.values().chain(there.ids.values()).cloned().collect()
+            }
+            None => vec![String::new()],
         };
         for id in ids {
             let path = route.path.replace("{id}", &id);

@@ -8,6 +8,8 @@ use bulkhead_tests::stand::Stand;
 use http::Method;
 use serde_json::{Value, json};
 
+use super::access::{kept, office};
+
 fn without_request_id(mut value: Value) -> Value {
     value.as_object_mut().unwrap().remove("request_id");
     value
@@ -18,7 +20,7 @@ fn body(path: &str, method: &str) -> Option<Value> {
     match (method, path) {
         ("PATCH", "/v1/agents/{id}" | "/v1/providers/{id}") => Some(json!({ "name": "Taken over" })),
         ("PATCH", "/v1/knowledge/{id}") => Some(json!({ "answer": "Taken over" })),
-        _ => None,
+        _ => office(method, path, &uuid::Uuid::new_v4().simple().to_string()),
     }
 }
 
@@ -34,7 +36,24 @@ async fn id_of(company: &Company, path: &str) -> String {
             notice(company).await;
             ("notices", "notice_id")
         }
-        other => panic!("{other} has an id in it and no row here"),
+        // A page that only this company has.
+        "/pages/{id}" => {
+            let sql = "insert into site_pages (company_id, page_id, slug, title, body)
+                       values ($1::text::uuid, gen_random_uuid(), 'p' || left(gen_random_uuid()::text, 8), 'T', 'B') returning slug";
+            return company.rows(sql).await[0].get(0);
+        }
+        "/v1/leads/{id}"
+            if company.rows("select from leads where company_id = $1::text::uuid").await.is_empty() =>
+        {
+            let body = json!({ "name": "Vera", "phone": "555 0100" });
+            let visitor = company.visitor().await.token;
+            assert_eq!(company.call(&visitor, Method::POST, "/v1/leads", Some(body)).await.0, 201);
+            ("leads", "lead_id")
+        }
+        other => match kept(other) {
+            Some(kept) => kept,
+            None => panic!("{other} has an id in it and no row here"),
+        },
     };
     let rows = company
         .rows(&format!("select {column}::text from {table} where company_id = $1::text::uuid limit 1"))

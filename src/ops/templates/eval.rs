@@ -28,6 +28,11 @@ pub async fn run(owner_url: &str) -> anyhow::Result<Report> {
         for golden in goldens.iter().filter(|golden| golden.industry == *industry) {
             let hits = company.search(&golden.question).await?;
             line.note(golden, &hits, &mut report.missed);
+            if let (Some(entry), Some(question)) = (&golden.entry, misspelt(&golden.question)) {
+                let hits = company.search(&question).await?;
+                line.misspelt += 1;
+                line.misspelt_found += u32::from(hits.iter().take(3).any(|hit| hit.question == *entry));
+            }
         }
         // Questions of the others, a different one for each industry, so that each is asked once elsewhere.
         let others = goldens.iter().filter(|golden| golden.entry.is_some() && golden.industry != *industry);
@@ -48,6 +53,17 @@ pub async fn run(owner_url: &str) -> anyhow::Result<Report> {
     drop(client);
     driver.await??;
     Ok(report)
+}
+
+/// The question as a hasty customer types it: two letters of its longest word change places. None where no word has six.
+fn misspelt(question: &str) -> Option<String> {
+    let letters = |word: &&str| word.len() >= 6 && word.bytes().all(|b| b.is_ascii_alphabetic());
+    let word = question.split(' ').filter(letters).max_by_key(|word| word.len())?;
+    let (before, from) = word.split_at_checked(word.len() / 2 - 1)?;
+    let mut rest = from.chars();
+    let (first, second) = (rest.next()?, rest.next()?);
+    (first != second)
+        .then(|| question.replacen(word, &format!("{before}{second}{first}{}", rest.as_str()), 1))
 }
 
 /// A golden question; without an entry it must not be answered.
@@ -159,6 +175,8 @@ struct Line {
     refused: u32,
     elsewhere: u32,
     elsewhere_answered: u32,
+    misspelt: u32,
+    misspelt_found: u32,
 }
 
 impl Line {
@@ -201,6 +219,8 @@ impl Line {
         self.refused += other.refused;
         self.elsewhere += other.elsewhere;
         self.elsewhere_answered += other.elsewhere_answered;
+        self.misspelt += other.misspelt;
+        self.misspelt_found += other.misspelt_found;
     }
 }
 
@@ -209,12 +229,13 @@ impl fmt::Display for Line {
         let share = |part: f64, whole: u32| if whole == 0 { 0.0 } else { part / f64::from(whole) };
         writeln!(
             f,
-            "| {} | {} | {:.2} | {:.2} | {:.2} | {:.2} | {:.2} | {}/{} | {}/{} |",
+            "| {} | {} | {:.2} | {:.2} | {:.2} | {:.2} | {:.2} | {:.2} | {}/{} | {}/{} |",
             self.industry,
             self.asked,
             share(self.first.into(), self.asked),
             share(self.among_three.into(), self.asked),
             share(self.reciprocal_ranks, self.asked),
+            share(self.misspelt_found.into(), self.misspelt),
             share(self.answered_rightly.into(), self.asked),
             share(self.answered_wrongly.into(), self.asked),
             self.refused,
@@ -229,14 +250,26 @@ impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(
             f,
-            "| industry | questions | recall@1 | recall@3 | MRR | answered alone, rightly | wrongly | refused | kept quiet on other trades |"
+            "| industry | questions | recall@1 | recall@3 | MRR | misspelt, recall@3 | answered alone, rightly | wrongly | refused | kept quiet on other trades |"
         )?;
-        writeln!(f, "|---|---|---|---|---|---|---|---|---|")?;
+        writeln!(f, "|---|---|---|---|---|---|---|---|---|---|")?;
         let mut all = Line { industry: "**all**".to_owned(), ..Line::default() };
         for line in &self.lines {
             all.add(line);
             write!(f, "{line}")?;
         }
         write!(f, "{all}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::misspelt;
+
+    #[test]
+    fn two_letters_change_places() {
+        assert_eq!(misspelt("my faucet drips").as_deref(), Some("my facuet drips"));
+        assert_eq!(misspelt("what now?"), None);
+        assert_eq!(misspelt("a shopping list").as_deref(), None);
     }
 }

@@ -98,8 +98,9 @@ impl Stage {
             ))
             .await;
         alice
-            .rows(&format!("update knowledge_entries set keywords = '{canary}' where company_id = $1::text::uuid returning 1"))
+            .rows(&format!("update knowledge_entries set prepared = null, keywords = '{canary}' where company_id = $1::text::uuid returning 1"))
             .await;
+        office(&alice, &canary).await;
         let visitor = core.visitor(&mallory).await;
         let ask = json!({ "message": "Hello" });
         let response = core.serve(&mallory, "POST", "/v1/chat", &visitor, Some(ask)).await;
@@ -309,4 +310,30 @@ pub(super) enum Attack {
     ReadMemory,
     SpendBudget,
     Overspend,
+}
+
+/// Marks what Alice's lists show of her office.
+async fn office(alice: &Company, canary: &str) {
+    for (table, column, unique) in [
+        ("pipeline_stages", "name", "stage_id"),
+        ("labels", "name", "label_id"),
+        ("message_templates", "name", "''"),
+        ("checklist_items", "title", "''"),
+        ("closures", "name", "''"),
+        ("appointment_types", "name", "''"),
+        ("services", "name", "''"),
+        ("payment_methods", "name", "left(method_id::text, 8)"),
+        ("glossary_terms", "meaning", "''"),
+        ("site_pages", "title", "''"),
+        ("lead_questions", "question", "''"),
+        ("quick_replies", "body", "''"),
+    ] {
+        let sql = format!(
+            "update {table} set {column} = left('{canary}' || {unique}, 60) where company_id = $1::text::uuid returning 1"
+        );
+        assert!(!alice.rows(&sql).await.is_empty(), "{table}");
+    }
+    // An edited row of an older template is offered an update, beside what it says.
+    let older = "update gpt_contexts set origin = 'company', origin_version = 0 where company_id = $1::text::uuid returning 1";
+    alice.rows(older).await;
 }
