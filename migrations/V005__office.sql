@@ -58,7 +58,7 @@ grant select, insert, update (name, color, words, position), delete on labels to
 create table agent_tools (
     company_id uuid not null,
     agent_id uuid not null,
-    tool text not null check (tool ~ '^[a-z][a-z_]{1,39}$'),
+    tool text not null check (tool ~ '^[a-z][a-z0-9_-]{1,59}$'),
     primary key (company_id, agent_id, tool),
     foreign key (company_id, agent_id) references agents on delete cascade
 );

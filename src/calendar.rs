@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::error::Error;
+use crate::idempotency::once;
 use crate::ids::{AppointmentTypeId, ClosureId};
 use crate::knowledge::check_texts;
 use crate::params;
@@ -74,6 +75,10 @@ pub async fn hours_change(member: Member, call: Call) -> Result<Response<Body>, 
 /// # Errors
 /// [`Error::Invalid`] for the body, [`Error::Conflict`] when that day is closed already.
 pub async fn closure_add(member: Member, call: Call) -> Result<Response<Body>, Error> {
+    once(&member.scope, member.user, &call, closure_add_once(&member, &call)).await
+}
+
+async fn closure_add_once(member: &Member, call: &Call) -> Result<Response<Body>, Error> {
     let new = call.json::<NewClosure>().await?;
     check_texts(&[("name", Some(&new.name), 120)])?;
     if !is_day(&new.day) {
@@ -81,7 +86,7 @@ pub async fn closure_add(member: Member, call: Call) -> Result<Response<Body>, E
     }
     let id = ClosureId::new(member.scope.platform());
     let row = Row { id, read: CLOSURE_READ, action: "closure.added" };
-    row.written::<Closure>(&member, StatusCode::CREATED, vec![(CLOSURE_ADD, params![id, new.day, new.name])])
+    row.written::<Closure>(member, StatusCode::CREATED, vec![(CLOSURE_ADD, params![id, new.day, new.name])])
         .await
 }
 

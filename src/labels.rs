@@ -6,6 +6,7 @@ use http::{Response, StatusCode};
 use serde::{Deserialize, Serialize};
 
 use crate::error::Error;
+use crate::idempotency::once;
 use crate::ids::LabelId;
 use crate::knowledge::check_texts;
 use crate::params;
@@ -29,12 +30,16 @@ pub async fn list(member: Member) -> Result<Response<Body>, Error> {
 /// # Errors
 /// [`Error::Invalid`] for the body, [`Error::Conflict`] when the name is taken.
 pub async fn add(member: Member, call: Call) -> Result<Response<Body>, Error> {
+    once(&member.scope, member.user, &call, add_once(&member, &call)).await
+}
+
+async fn add_once(member: &Member, call: &Call) -> Result<Response<Body>, Error> {
     let new = call.json::<NewLabel>().await?;
     check(Some(&new.name), Some(&new.color), Some(&new.words))?;
     let id = LabelId::new(member.scope.platform());
     let row = Row { id, read: LABEL_READ, action: "label.added" };
     let fields = params![id, new.name, new.color, new.words];
-    row.written::<Label>(&member, StatusCode::CREATED, vec![(LABEL_ADD, fields)]).await
+    row.written::<Label>(member, StatusCode::CREATED, vec![(LABEL_ADD, fields)]).await
 }
 
 /// `PATCH /v1/labels/{id}`: changes what is given.

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::agents::check_slug;
 use crate::error::Error;
+use crate::idempotency::once;
 use crate::ids::PageId;
 use crate::knowledge::check_texts;
 use crate::params;
@@ -29,13 +30,17 @@ pub async fn list(member: Member) -> Result<Response<Body>, Error> {
 /// # Errors
 /// [`Error::Invalid`] for the body, [`Error::Conflict`] when the short name is taken.
 pub async fn add(member: Member, call: Call) -> Result<Response<Body>, Error> {
+    once(&member.scope, member.user, &call, add_once(&member, &call)).await
+}
+
+async fn add_once(member: &Member, call: &Call) -> Result<Response<Body>, Error> {
     let new = call.json::<NewPage>().await?;
     check_slug(&new.slug)?;
     check_texts(&[("title", Some(&new.title), 200), ("body", Some(&new.body), 20_000)])?;
     let id = PageId::new(member.scope.platform());
     let row = Row { id, read: PAGE_READ, action: "page.added" };
     let fields = params![id, new.slug, new.title, new.body];
-    row.written::<Page>(&member, StatusCode::CREATED, vec![(PAGE_ADD, fields)]).await
+    row.written::<Page>(member, StatusCode::CREATED, vec![(PAGE_ADD, fields)]).await
 }
 
 /// `PATCH /v1/pages/{id}`: changes what is given; the page is the company's own from then on.

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::agents::check_slug;
 use crate::error::Error;
+use crate::idempotency::once;
 use crate::ids::StageId;
 use crate::knowledge::check_texts;
 use crate::params;
@@ -29,6 +30,10 @@ pub async fn list(member: Member) -> Result<Response<Body>, Error> {
 /// # Errors
 /// [`Error::Invalid`] for the body, [`Error::Conflict`] when the short name is taken.
 pub async fn add(member: Member, call: Call) -> Result<Response<Body>, Error> {
+    once(&member.scope, member.user, &call, add_once(&member, &call)).await
+}
+
+async fn add_once(member: &Member, call: &Call) -> Result<Response<Body>, Error> {
     let new = call.json::<NewStage>().await?;
     check_slug(&new.slug)?;
     check_texts(&[("name", Some(&new.name), 120)])?;
@@ -36,7 +41,7 @@ pub async fn add(member: Member, call: Call) -> Result<Response<Body>, Error> {
     let id = StageId::new(member.scope.platform());
     let fields = params![id, new.slug, new.name, new.outcome.as_str(), new.stale_days];
     let row = Row { id, read: STAGE_READ, action: "stage.added" };
-    row.written::<Stage>(&member, StatusCode::CREATED, vec![(STAGE_ADD, fields)]).await
+    row.written::<Stage>(member, StatusCode::CREATED, vec![(STAGE_ADD, fields)]).await
 }
 
 /// `PATCH /v1/pipeline/{id}`: changes what is given.

@@ -6,6 +6,7 @@ use http::{Response, StatusCode};
 use serde::{Deserialize, Serialize};
 
 use crate::error::Error;
+use crate::idempotency::once;
 use crate::ids::{QuestionId, ReplyId};
 use crate::knowledge::check_texts;
 use crate::params;
@@ -32,11 +33,15 @@ pub async fn list(member: Member) -> Result<Response<Body>, Error> {
 /// # Errors
 /// [`Error::Invalid`] for the body.
 pub async fn add(member: Member, call: Call) -> Result<Response<Body>, Error> {
+    once(&member.scope, member.user, &call, add_once(&member, &call)).await
+}
+
+async fn add_once(member: &Member, call: &Call) -> Result<Response<Body>, Error> {
     let new = call.json::<NewQuestion>().await?;
     check_texts(&[("question", Some(&new.question), 300)])?;
     let id = QuestionId::new(member.scope.platform());
     let row = Row { id, read: QUESTION_READ, action: "lead-question.added" };
-    row.written::<Question>(&member, StatusCode::CREATED, vec![(QUESTION_ADD, params![id, new.question])])
+    row.written::<Question>(member, StatusCode::CREATED, vec![(QUESTION_ADD, params![id, new.question])])
         .await
 }
 
@@ -76,11 +81,15 @@ pub async fn quick_list(member: Member) -> Result<Response<Body>, Error> {
 /// # Errors
 /// [`Error::Invalid`] for the body.
 pub async fn quick_add(member: Member, call: Call) -> Result<Response<Body>, Error> {
+    once(&member.scope, member.user, &call, quick_add_once(&member, &call)).await
+}
+
+async fn quick_add_once(member: &Member, call: &Call) -> Result<Response<Body>, Error> {
     let new = call.json::<NewQuick>().await?;
     check_texts(&[("text", Some(&new.body), 60)])?;
     let id = ReplyId::new(member.scope.platform());
     let row = Row { id, read: QUICK_READ, action: "quick-reply.added" };
-    row.written::<Quick>(&member, StatusCode::CREATED, vec![(QUICK_ADD, params![id, new.body])]).await
+    row.written::<Quick>(member, StatusCode::CREATED, vec![(QUICK_ADD, params![id, new.body])]).await
 }
 
 /// `PATCH /v1/quick-replies/{id}`: changes what is given.

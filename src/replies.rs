@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::agents::check_slug;
 use crate::error::Error;
+use crate::idempotency::once;
 use crate::ids::{MessageTemplateId, StepId};
 use crate::knowledge::check_texts;
 use crate::params;
@@ -29,6 +30,10 @@ pub async fn list(member: Member) -> Result<Response<Body>, Error> {
 /// # Errors
 /// [`Error::Invalid`] for the body, [`Error::Conflict`] when the short name is taken.
 pub async fn add(member: Member, call: Call) -> Result<Response<Body>, Error> {
+    once(&member.scope, member.user, &call, add_once(&member, &call)).await
+}
+
+async fn add_once(member: &Member, call: &Call) -> Result<Response<Body>, Error> {
     let new = call.json::<NewReply>().await?;
     check_slug(&new.slug)?;
     check_texts(&[("name", Some(&new.name), 120), ("body", Some(&new.body), 4_000)])?;
@@ -41,7 +46,7 @@ pub async fn add(member: Member, call: Call) -> Result<Response<Body>, Error> {
     let id = MessageTemplateId::new(member.scope.platform());
     let row = Row { id, read: REPLY_READ, action: "reply.added" };
     let fields = params![id, new.slug, new.channel.as_str(), new.name, new.subject, new.body];
-    row.written::<Reply>(&member, StatusCode::CREATED, vec![(REPLY_ADD, fields)]).await
+    row.written::<Reply>(member, StatusCode::CREATED, vec![(REPLY_ADD, fields)]).await
 }
 
 /// `PATCH /v1/replies/{id}`: changes what is given; the message is the company's own from then on.

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::agents::check_slug;
 use crate::error::Error;
+use crate::idempotency::once;
 use crate::ids::{MethodId, ServiceId};
 use crate::knowledge::check_texts;
 use crate::params;
@@ -34,6 +35,10 @@ pub async fn list(member: Member) -> Result<Response<Body>, Error> {
 /// # Errors
 /// [`Error::Invalid`] for the body, [`Error::Conflict`] when the short name is taken.
 pub async fn add(member: Member, call: Call) -> Result<Response<Body>, Error> {
+    once(&member.scope, member.user, &call, add_once(&member, &call)).await
+}
+
+async fn add_once(member: &Member, call: &Call) -> Result<Response<Body>, Error> {
     let new = call.json::<NewService>().await?;
     check_slug(&new.slug)?;
     let slug = new.slug.clone();
@@ -53,7 +58,7 @@ pub async fn add(member: Member, call: Call) -> Result<Response<Body>, Error> {
         new.includes,
     ];
     let statements = vec![(SERVICE_ADD, fields), (APPOINTMENT_ADD, params![id])];
-    row.written::<Service>(&member, StatusCode::CREATED, statements).await
+    row.written::<Service>(member, StatusCode::CREATED, statements).await
 }
 
 /// `PATCH /v1/services/{id}`: changes what is given; the service is the company's own from then on, its price confirmed.

@@ -6,6 +6,7 @@ use http::{Response, StatusCode};
 use serde::{Deserialize, Serialize};
 
 use crate::error::Error;
+use crate::idempotency::once;
 use crate::ids::TermId;
 use crate::knowledge::check_texts;
 use crate::params;
@@ -28,13 +29,17 @@ pub async fn list(member: Member) -> Result<Response<Body>, Error> {
 /// # Errors
 /// [`Error::Invalid`] for the body, [`Error::Conflict`] when the term is there.
 pub async fn add(member: Member, call: Call) -> Result<Response<Body>, Error> {
+    once(&member.scope, member.user, &call, add_once(&member, &call)).await
+}
+
+async fn add_once(member: &Member, call: &Call) -> Result<Response<Body>, Error> {
     let new = call.json::<NewTerm>().await?;
     check(Some(&new.term), Some(&new.meaning), Some(&new.synonyms))?;
     let id = TermId::new(member.scope.platform());
     let row = Row { id, read: TERM_READ, action: "term.added" };
     let statements =
         vec![(TERM_ADD, params![id, new.term, new.meaning, new.synonyms]), (PHRASES_ADD, params![id])];
-    row.written::<Term>(&member, StatusCode::CREATED, statements).await
+    row.written::<Term>(member, StatusCode::CREATED, statements).await
 }
 
 /// `PATCH /v1/terms/{id}`: changes what is given; the term is the company's own from then on.

@@ -55,7 +55,7 @@ impl<I: Copy + Display + Into<Param>> Row<I> {
         status: StatusCode,
         statements: Vec<(TenantSql, Vec<Param>)>,
     ) -> Result<Response<Body>, Error> {
-        let mut batch = member.scope.batch();
+        let mut batch = member.scope.batch_once();
         let mut slots =
             statements.into_iter().map(|(sql, fields)| batch.run(sql, fields)).collect::<Vec<_>>();
         note(member, &mut batch, self.action, &self.id);

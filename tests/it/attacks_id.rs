@@ -81,6 +81,10 @@ async fn ids_in_the_body() {
     let mut counted = 0;
     for route in ROUTES.iter().filter(|route| !route.run.at_apex()) {
         let Some(body) = body(route) else { continue };
+        // OpenAI's API leaves out what it does not know, and so does this one: it/completions.rs.
+        if route.path == "/v1/chat/completions" {
+            continue;
+        }
         let path = route.path.replace("{id}", &ground.own(route));
         for name in ground.names() {
             let id = ground.theirs.get(name).unwrap_or(&ground.bright.id);

@@ -111,7 +111,7 @@ async fn no_text_from_outside_reaches_a_key() {
     }
     tally("4 memory", "texts from outside that are no part of a key", counted, 300);
     tally("4 memory", "seen in MONITOR, each of its company", keys, 500);
-    let all = ["daily_spend", "login_attempts", "memory", "visitor_turns"];
+    let all = ["daily_spend", "login_attempts", "memory", "questions"];
     assert_eq!(kinds.keys().collect::<Vec<_>>(), all, "a kind of key that no rule here knows, or one unseen");
 }
 
@@ -199,7 +199,7 @@ fn check_key(key: &str, companies: &BTreeSet<&str>) -> String {
     let digits = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
     let fits = match (*kind, rest) {
         ("memory", [conversation]) => id(conversation),
-        ("visitor_turns", [visitor, minute]) => id(visitor) && digits(minute),
+        ("questions", [minute]) => digits(minute),
         ("daily_spend", [day]) => day.len() == 10 && day.split('-').all(digits),
         ("login_attempts", [hash]) => {
             hash.len() == 43 && hash.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
@@ -217,8 +217,8 @@ fn keys_of<'command>(name: &str, command: &'command [String]) -> Vec<&'command s
             let count = command[2].parse().unwrap();
             command[3..].iter().take(count).map(String::as_str).collect()
         }
-        "HGETALL" | "LRANGE" | "HSET" | "HGET" | "HDEL" | "HINCRBY" | "EXPIRE" | "INCR" | "RPUSH"
-        | "LTRIM" => {
+        "HGETALL" | "HMGET" | "LRANGE" | "HSET" | "HGET" | "HDEL" | "HINCRBY" | "EXPIRE" | "INCR"
+        | "RPUSH" | "LTRIM" => {
             vec![&command[1]]
         }
         // The gateway's own: they name no key.

@@ -25,7 +25,9 @@ async fn company(stand: &'static Stand, key: &str) -> Company {
     let acme = Company::new(stand, "plumbing").await;
     acme.provider("openai", key).await;
     acme.rows(
-        "update budgets set daily_limit_microusd = 1000000000 where company_id = $1::text::uuid returning 1",
+        "update budgets set daily_limit_microusd = 1000000000, monthly_tokens = 1000000000, concurrent_turns = 1000,
+                 company_turns_per_minute = 6000
+         where company_id = $1::text::uuid returning 1",
     )
     .await;
     acme

@@ -24,6 +24,7 @@ mod canaries;
 mod chat;
 mod compile_fail;
 mod completions;
+mod demo;
 mod edge;
 mod faults;
 mod fuzz;

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail, ensure};
 use bulkhead::ids::{CompanyId, ProviderId};
-use bulkhead::providers::{Kind, MODELS_COPY, PROVIDER_ADD, check_key, last_four};
+use bulkhead::providers::{Api, Kind, MODELS_COPY, PROVIDER_ADD, check_key, last_four};
 use bulkhead::tenant::TenantSql;
 use bulkhead::tenant::vault::Rewrap;
 use tokio_postgres::Client;
@@ -142,7 +142,8 @@ impl Import {
                 row.kind.as_str()
             );
         }
-        let fields = [&scope, &provider, &kind, &name, &Param::null(), &bytes, &four, &print];
+        let api = Param::from(Api::Chat.as_str());
+        let fields = [&scope, &provider, &kind, &name, &Param::null(), &bytes, &four, &print, &api];
         let fields = fields.map(|field| field as &(dyn tokio_postgres::types::ToSql + Sync));
         transaction.execute(PROVIDER_ADD.text(), &fields).await?;
         transaction.execute(MODELS_COPY.text(), &[&scope, &provider, &kind]).await?;
