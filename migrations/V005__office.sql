@@ -160,7 +160,7 @@ grant select, insert, update (after_hours, enabled), delete on follow_up_steps t
 create table notification_settings (
     company_id uuid not null references companies on delete cascade,
     notification_id uuid not null,
-    event text not null check (event ~ '^[a-z]+\.[a-z_]+$'),
+    event text not null check (event ~ '^[a-z]+\.[a-z0-9_-]+$'),
     channel text not null check (channel in ('email', 'text', 'dashboard')),
     role text not null check (role in ('member', 'admin', 'owner')),
     enabled boolean not null,
@@ -182,7 +182,7 @@ grant select, insert, update (role, enabled) on notification_settings to bulkhea
 create table role_permissions (
     company_id uuid not null references companies on delete cascade,
     role text not null check (role in ('member', 'admin')),
-    permission text not null check (permission ~ '^[a-z-]+\.(read|write)$'),
+    permission text not null check (permission ~ '^[a-z-]+\.[a-z0-9-]+$'),
     allowed boolean not null,
     primary key (company_id, role, permission)
 );

@@ -33,7 +33,7 @@ pub const MEMORY_DAYS: u32 = 90;
 /// Milliseconds that one database request may take.
 pub const DATABASE_TIMEOUT_MS: u32 = 8_000;
 /// Milliseconds that one Redis request may take.
-pub const REDIS_TIMEOUT_MS: u32 = 2_000;
+pub const REDIS_TIMEOUT_MS: u32 = 5_000;
 /// Milliseconds until a model provider must have begun to answer.
 pub const PROVIDER_HEAD_TIMEOUT_MS: u32 = 30_000;
 /// Milliseconds that a model provider may be silent in the middle of an answer.

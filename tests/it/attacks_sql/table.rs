@@ -118,6 +118,19 @@ impl Table {
 
         for (here, parent, there) in &self.parents {
             let Some(child) = self.children.get(&(us.id.clone(), here[0].clone())) else { continue };
+            // A name that both have is one's own wherever it is written: nothing of theirs is in it.
+            let named = |company: &Company| {
+                let row = &self.ids[&(company.id.clone(), parent.clone())];
+                there.iter().map(|column| row[column].clone()).collect::<Vec<_>>()
+            };
+            let shared = |names: Vec<Value>| {
+                names
+                    .iter()
+                    .all(|name| name.as_str().is_some_and(|name| uuid::Uuid::parse_str(name).is_err()))
+            };
+            if shared(named(them)) {
+                continue;
+            }
             let mut child = self.fresh(child);
             for (column, theirs) in here.iter().zip(there) {
                 child[column] = self.ids[&(them.id.clone(), parent.clone())][theirs].clone();
