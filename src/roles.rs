@@ -65,6 +65,7 @@ pub async fn change(member: Member, call: Call) -> Result<Response<Body>, Error>
 /// First part of a route's path after /v1/, and what reading and writing there needs.
 const AREAS: &[(&str, &str, &str)] = &[
     ("agents", "agents.read", "agents.write"),
+    ("api-keys", "programs.read", "programs.write"),
     ("appointment-types", "appointments.read", "appointments.write"),
     ("budget", "budget.read", "budget.write"),
     ("checklist", "checklist.read", "checklist.write"),
@@ -76,6 +77,7 @@ const AREAS: &[(&str, &str, &str)] = &[
     ("labels", "labels.read", "labels.write"),
     ("lead-questions", "questions.read", "questions.write"),
     ("leads", "leads.read", "leads.write"),
+    ("notices", "notices.read", "notices.write"),
     ("notifications", "notifications.read", "notifications.write"),
     ("pages", "pages.read", "pages.write"),
     ("payment-methods", "payments.read", "payments.write"),
@@ -87,6 +89,7 @@ const AREAS: &[(&str, &str, &str)] = &[
     ("services", "services.read", "services.write"),
     ("templates", "templates.read", "templates.write"),
     ("terms", "terms.read", "terms.write"),
+    ("usage", "budget.read", "budget.write"),
 ];
 
 #[derive(Serialize, Deserialize)]
