@@ -154,7 +154,7 @@ mod tests {
         assert_eq!(components.keys().collect::<Vec<_>>(), ["bulkhead"]);
         assert_eq!(manifest["trigger"]["http"][0]["route"].as_str(), Some("/..."));
         let hosts = components["bulkhead"]["allowed_outbound_hosts"].as_array().unwrap();
-        assert_eq!(hosts.len(), 4, "SQL, Redis and two providers");
+        assert!(hosts.len() >= 4, "SQL, Redis and the providers");
         for host in hosts {
             assert_eq!(lets_out_to(host.as_str().unwrap()), Ok(()));
         }
