@@ -25,7 +25,7 @@ use crate::ids::{MessageId, ProviderId};
 use crate::knowledge::Hit;
 use crate::ledger;
 use crate::limiter::{self, AgentLimit, Allowance, Bill, Denied, Opening};
-use crate::llm::LlmError;
+use crate::llm::{LlmError, StopReason};
 use crate::memory::{MEMORY_ADD, Remembered};
 use crate::params;
 use crate::platform::{Body, Level};
@@ -147,6 +147,8 @@ struct Told {
     why: Option<Why>,
     /// How a model's answer broke off, if it did.
     broken: Option<LlmError>,
+    /// Why the model that answered stopped.
+    stop: Option<StopReason>,
     cited: Vec<Hit>,
     used: Vec<Used>,
     outcomes: Vec<(ProviderId, Outcome)>,
@@ -189,8 +191,8 @@ impl Turn {
                         true
                     }
                 });
-                let (text, broken) = (asked.text, asked.broken);
-                Told { text, source: Source::Model, why: None, broken, cited, ..Told::empty() }
+                let (text, broken, stop) = (asked.text, asked.broken, asked.stop);
+                Told { text, source: Source::Model, broken, stop, cited, ..Told::empty() }
             }
             // A tool did what it is for, and the model fell silent over it.
             true if did && !to.left() => {
@@ -253,8 +255,8 @@ impl Turn {
         }
         let end = match (&kept, told.broken) {
             (Ok(()), None) => {
-                let (source, why) = (told.source, told.why);
-                to.hear(Event::Done(&Done { message: answer, source, why, spends })).await;
+                let (source, why, stop) = (told.source, told.why, told.stop);
+                to.hear(Event::Done(&Done { message: answer, source, why, stop, spends })).await;
                 return;
             }
             (Ok(()), Some(_)) => Error::BrokeOff.problem(scope.request_id()),
@@ -313,6 +315,7 @@ impl Told {
             source: Source::None,
             why: None,
             broken: None,
+            stop: None,
             cited: Vec::new(),
             used: Vec::new(),
             outcomes: Vec::new(),

@@ -319,7 +319,8 @@ impl Usage {
 pub const CACHE_WRITE_PERCENT: u64 = 125;
 
 /// Why a model stopped.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum StopReason {
     /// It had said what it had to say.
     End,

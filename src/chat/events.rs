@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use crate::conversations::Source;
 use crate::ids::{ConversationId, MessageId};
 use crate::limiter::Spend;
+use crate::llm::StopReason;
 use crate::sse::{self, Reader};
 
 use super::Why;
@@ -48,6 +49,8 @@ pub struct Done<'a> {
     pub source: Source,
     /// Why no model answered; `None` when one did.
     pub why: Option<Why>,
+    /// Why the model that answered stopped; `None` when none did.
+    pub stop: Option<StopReason>,
     /// The model calls, in their order; none when no model was called.
     pub spends: &'a [Spend],
 }
@@ -95,6 +98,7 @@ impl Done<'_> {
             "message_id": self.message,
             "source": self.source,
             "reason": self.why,
+            "stop": self.stop,
             "model": last.map(|spend| &spend.model),
             "routing": last.map(|spend| spend.reason),
             "calls": self.spends.len(),

@@ -10,7 +10,7 @@ use super::{Turn as ChatTurn, Why};
 use crate::config::{FIRST_WORD_MS, TURN_MS};
 use crate::ids::ProviderId;
 use crate::limiter::Allowance;
-use crate::llm::{self, LlmError, Piece, Prompt, Stream, ToolCall, ToolResult, Turn};
+use crate::llm::{self, LlmError, Piece, Prompt, StopReason, Stream, ToolCall, ToolResult, Turn};
 use crate::platform::Level;
 use crate::smart_router::{self, Choice, Effort, Health, Left, Outcome, Wanted};
 use crate::sse::Reader;
@@ -30,6 +30,8 @@ pub(super) struct Asked {
     pub(super) text: String,
     /// How the answer broke off, if it did.
     pub(super) broken: Option<LlmError>,
+    /// Why the model that answered stopped.
+    pub(super) stop: Option<StopReason>,
     /// The tools that were used.
     pub(super) used: Vec<Used>,
     /// How the providers fared.
@@ -50,6 +52,7 @@ pub(super) async fn ask(
     let asked = Asked {
         text: String::new(),
         broken: None,
+        stop: None,
         used: Vec::new(),
         outcomes: Vec::new(),
         why: Why::NoModelFits,
@@ -220,6 +223,7 @@ impl Asking<'_> {
                 break;
             }
         }
+        self.asked.stop = stream.stopped();
         self.allowance.enter(stream.close());
         self.note(provider, broken.map_or(Some(Outcome::Well), Outcome::of));
         calls.truncate(MAX_CALLS);

@@ -4,7 +4,7 @@
 
 use std::collections::VecDeque;
 
-use super::{Decoder, Event, LlmError, Prompt, ToolCall, Usage};
+use super::{Decoder, Event, LlmError, Prompt, StopReason, ToolCall, Usage};
 use crate::config::{PROVIDER_HEAD_TIMEOUT_MS, PROVIDER_IDLE_TIMEOUT_MS};
 use crate::limiter::{Charge, Permit, Spend};
 use crate::platform::{Body, BodyError, Outbound, SendError};
@@ -26,6 +26,7 @@ pub struct Stream<'choice> {
     failed: Option<LlmError>,
     broken: bool,
     usage: Option<Usage>,
+    stopped: Option<StopReason>,
 }
 
 /// A piece of a model's answer.
@@ -87,7 +88,17 @@ pub async fn start<'choice>(
     }
     let decoder = Some(choice.wire().decoder());
     let waiting = VecDeque::new();
-    Ok(Stream { permit, choice, body, decoder, waiting, failed: None, broken: false, usage: None })
+    Ok(Stream {
+        permit,
+        choice,
+        body,
+        decoder,
+        waiting,
+        failed: None,
+        broken: false,
+        usage: None,
+        stopped: None,
+    })
 }
 
 impl Stream<'_> {
@@ -102,7 +113,7 @@ impl Stream<'_> {
                     Event::Delta(text) => return Some(Ok(Piece::Text(text))),
                     Event::ToolCall(call) => return Some(Ok(Piece::Call(call))),
                     Event::Usage(usage) => self.usage = Some(usage),
-                    Event::Stop(_) => {}
+                    Event::Stop(reason) => self.stopped = Some(reason),
                 }
             }
             if let Some(error) = self.failed.take() {
@@ -121,6 +132,12 @@ impl Stream<'_> {
             }
             self.waiting.extend(events);
         }
+    }
+
+    /// Why the model stopped, once it has said so.
+    #[must_use]
+    pub const fn stopped(&self) -> Option<StopReason> {
+        self.stopped
     }
 
     /// Ends the call and says what is charged. Before the stream's end this cancels it. Usage that was not reported to

@@ -131,7 +131,7 @@ impl Format for Streamed {
             Event::Tool { .. } | Event::Citations(_) => None,
             Event::Done(done) => {
                 let usage = self.0.usage(usage(done)).unwrap_or_default();
-                Some(Bytes::from([self.0.last(Finish::Stop), usage, DONE].concat()))
+                Some(Bytes::from([self.0.last(Finish::of(done.stop)), usage, DONE].concat()))
             }
             Event::Error(problem) => Some(broken(problem["detail"].as_str().unwrap_or_default())),
         }
@@ -152,7 +152,7 @@ impl Format for Whole {
             Event::Delta(text) => self.text.push_str(text),
             Event::Tool { .. } | Event::Citations(_) => {}
             Event::Done(done) => {
-                let whole = self.completion.whole(&self.text, Finish::Stop, usage(done));
+                let whole = self.completion.whole(&self.text, Finish::of(done.stop), usage(done));
                 self.came.replace(Some((StatusCode::OK, whole)));
             }
             Event::Error(problem) => {

@@ -7,7 +7,7 @@
 use bytes::Bytes;
 use serde_json::{Value, json};
 
-use crate::llm::Usage;
+use crate::llm::{StopReason, Usage};
 
 /// What every part of one answer says alike.
 #[derive(Clone, Debug)]
@@ -37,6 +37,16 @@ pub enum Finish {
 pub const DONE: Bytes = Bytes::from_static(b"data: [DONE]\n\n");
 
 impl Finish {
+    /// What it means here that a model stopped for this reason; what comes from knowledge is always whole.
+    #[must_use]
+    pub const fn of(stop: Option<StopReason>) -> Self {
+        match stop {
+            Some(StopReason::Length) => Self::Length,
+            Some(StopReason::Refusal) => Self::ContentFilter,
+            Some(StopReason::End | StopReason::ToolUse | StopReason::Other) | None => Self::Stop,
+        }
+    }
+
     const fn as_str(self) -> &'static str {
         match self {
             Self::Stop => "stop",

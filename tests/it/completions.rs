@@ -47,6 +47,16 @@ async fn a_program_s_turn_is_paid_for_like_any_other() {
 }
 
 #[tokio::test]
+async fn a_program_is_told_why_the_answer_ended() {
+    for (behaviour, expected) in [("ok", "stop"), ("length", "length"), ("refuse", "content_filter")] {
+        let (acme, _, program) = company(behaviour).await;
+        let body = ask("Do you fix leaks?", json!({}));
+        let (status, answer) = acme.call(&program, Method::POST, PATH, Some(body)).await;
+        assert_eq!((status, &answer["choices"][0]["finish_reason"]), (200, &json!(expected)), "{answer}");
+    }
+}
+
+#[tokio::test]
 async fn what_was_said_before_comes_from_the_program_and_what_is_remembered_stays_with_one_person() {
     let (acme, key, program) = company("ok").await;
     let prompt = async |body: Value| {
