@@ -2,6 +2,8 @@
 //!
 //! It never promises a time: an appointment is a request until staff confirm it.
 
+pub mod week;
+
 use http::{Response, StatusCode};
 use serde::{Deserialize, Serialize};
 

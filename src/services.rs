@@ -2,6 +2,8 @@
 //!
 //! It never converts or rounds a price: US cents in, US cents out.
 
+pub mod offer;
+
 use http::{Response, StatusCode};
 use serde::{Deserialize, Serialize};
 

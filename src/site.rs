@@ -10,17 +10,19 @@ use serde_json::json;
 
 use self::markdown::Block;
 use self::pages::{Around, CLOSED_LIST, Closed, LINK_LIST, Link, Way};
+use crate::calendar::week::{Day, Stretch, WEEK_READ, week};
 use crate::error::Error;
 use crate::params;
 use crate::platform::Body;
 use crate::routes::{Call, content, json as answer};
 use crate::services::PAYMENT_LIST;
+use crate::services::offer::{OFFER_LIST, Offer};
 use crate::tenant::{TenantScope, TenantSql, auth};
 
 pub mod assets;
 pub mod color;
 pub mod markdown;
-mod pages;
+pub(crate) mod pages;
 pub mod security;
 
 pub use pages::read;
@@ -32,8 +34,8 @@ pub use pages::read;
 pub async fn home(scope: TenantScope) -> Result<Response<Body>, Error> {
     let mut batch = scope.batch();
     let look = batch.add::<Look>(LOOK_READ, params![]);
-    let services = batch.add::<Service>(SERVICE_LIST, params![]);
-    let hours = batch.add::<Hours>(HOURS_LIST, params![]);
+    let services = batch.add::<Offer>(OFFER_LIST, params![]);
+    let hours = batch.add::<Stretch>(WEEK_READ, params![]);
     let questions = batch.add::<Question>(QUESTION_LIST, params![]);
     let replies = batch.add::<Reply>(REPLY_LIST, params![]);
     let closures = batch.add::<Closed>(CLOSED_LIST, params![]);
@@ -118,8 +120,8 @@ struct Home<'a> {
     /// The brand's colour without its `#`: a new colour is a new address of the theme.
     accent: String,
     /// The services that are seen at once, and those behind "more".
-    services: Vec<Service>,
-    more_services: Vec<Service>,
+    services: Vec<Offer>,
+    more_services: Vec<Offer>,
     /// Monday to Sunday; none when no hours are known.
     week: Vec<Day>,
     questions: Vec<Question>,
@@ -135,8 +137,8 @@ impl<'a> Home<'a> {
     fn new(
         company: &'a str,
         look: Look,
-        mut services: Vec<Service>,
-        hours: &[Hours],
+        mut services: Vec<Offer>,
+        hours: &[Stretch],
         questions: Vec<Question>,
         replies: Vec<Reply>,
         around: Around,
@@ -190,84 +192,6 @@ struct Look {
     accent_color: String,
 }
 
-#[derive(Deserialize)]
-struct Service {
-    name: String,
-    description: String,
-    price_from_cents: Option<u32>,
-    price_to_cents: Option<u32>,
-    unit: String,
-    duration_minutes: Option<u32>,
-    includes: String,
-}
-
-impl Service {
-    /// The price as people say it; a price without an upper end is where prices begin.
-    fn price(&self) -> String {
-        match (self.price_from_cents, self.price_to_cents) {
-            (None, _) => "On request".into(),
-            (Some(0), Some(0)) => "Free".into(),
-            (Some(from), None) => format!("from {}", dollars(from)),
-            (Some(from), Some(to)) if from == to => dollars(from),
-            (Some(from), Some(to)) => format!("{}–{}", dollars(from), dollars(to)),
-        }
-    }
-
-    /// How long it usually takes, as people say it.
-    fn duration(&self) -> Option<String> {
-        let minutes = self.duration_minutes?;
-        Some(match (minutes / 60, minutes % 60) {
-            (0, minutes) => format!("{minutes} min"),
-            (hours, 0) => format!("{hours} h"),
-            (hours, minutes) => format!("{hours} h {minutes} min"),
-        })
-    }
-}
-
-/// `$1,250`, and cents only when there are some.
-fn dollars(cents: u32) -> String {
-    let (mut whole, cents) = (cents / 100, cents % 100);
-    let mut groups = String::new();
-    while whole >= 1_000 {
-        groups = format!(",{:03}{groups}", whole % 1_000);
-        whole /= 1_000;
-    }
-    if cents == 0 { format!("${whole}{groups}") } else { format!("${whole}{groups}.{cents:02}") }
-}
-
-/// One stretch of opening hours, in minutes from midnight.
-#[derive(Deserialize)]
-struct Hours {
-    weekday: u32,
-    opens: u32,
-    closes: u32,
-}
-
-/// A day of the week and when it is open.
-struct Day {
-    name: &'static str,
-    open: String,
-}
-
-/// Monday to Sunday.
-fn week(hours: &[Hours]) -> Vec<Day> {
-    let names = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"];
-    let day = |(weekday, name)| {
-        let stretches = hours.iter().filter(|hours| hours.weekday == weekday);
-        let open: Vec<_> = stretches.map(|h| format!("{} – {}", clock(h.opens), clock(h.closes))).collect();
-        Day { name, open: if open.is_empty() { "Closed".into() } else { open.join(", ") } }
-    };
-    (1..).zip(names).map(day).collect()
-}
-
-/// `7 AM`, `5:30 PM`.
-fn clock(minutes: u32) -> String {
-    let (hour, minutes) = (minutes / 60 % 24, minutes % 60);
-    let half = if hour < 12 { "AM" } else { "PM" };
-    let hour = if hour % 12 == 0 { 12 } else { hour % 12 };
-    if minutes == 0 { format!("{hour} {half}") } else { format!("{hour}:{minutes:02} {half}") }
-}
-
 /// A question that people ask, and the answer that the chat gives too.
 #[derive(Deserialize)]
 struct Question {
@@ -289,21 +213,6 @@ const LOOK_READ: TenantSql = crate::sql!(
      left join agents a on a.company_id = c.company_id and a.is_default
      left join site_pages p on p.company_id = c.company_id and p.slug = 'home'
      where c.company_id = $1"
-);
-
-const SERVICE_LIST: TenantSql = crate::sql!(
-    "select name, description, price_from_cents, price_to_cents, unit, duration_minutes, includes
-     from services
-     where company_id = $1
-     order by position, slug
-     limit 60"
-);
-
-const HOURS_LIST: TenantSql = crate::sql!(
-    "select weekday, (extract(epoch from opens) / 60)::int as opens, (extract(epoch from closes) / 60)::int as closes
-     from opening_hours
-     where company_id = $1
-     order by weekday, opens"
 );
 
 /// The first entry of each category that the default agent may tell everybody, what is confirmed first.

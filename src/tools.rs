@@ -4,6 +4,7 @@
 //! checked like what a stranger sends.
 
 mod appointments;
+mod facts;
 
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -29,14 +30,18 @@ pub async fn run(
     offered: &[llm::Tool],
     call: &ToolCall,
 ) -> Used {
-    let tool = Tool::ALL.into_iter().find(|tool| tool.name() == call.name);
-    let tool = tool.filter(|tool| offered.iter().any(|offered| offered.name == tool.name()));
+    let tool =
+        Tool::named(&call.name).filter(|tool| offered.iter().any(|offered| offered.name == tool.name()));
     let outcome = match tool {
         None => Err(Error::Invalid(format!("There is no tool {:?}.", call.name))),
         Some(Tool::CaptureLead) => capture_lead(visitor, conversation, call).await,
         Some(Tool::HandOver) => hand_over(visitor, conversation, call).await,
         Some(Tool::ProposeAppointment) => appointments::propose(visitor, call).await,
         Some(Tool::LookUpKnowledge) => look_up_knowledge(visitor, conversation, call).await,
+        Some(Tool::ListServices) => facts::services(visitor, call).await,
+        Some(Tool::ExplainTerm) => facts::term(visitor, call).await,
+        Some(Tool::OpeningHours) => facts::hours(visitor, call).await,
+        Some(Tool::PaymentMethods) => facts::payments(visitor, call).await,
     };
     let arguments =
         serde_json::from_str(&call.arguments).unwrap_or_else(|_| Value::from(call.arguments.clone()));
@@ -64,6 +69,14 @@ pub enum Tool {
     ProposeAppointment,
     /// Searches the company's knowledge within the agent's scope.
     LookUpKnowledge,
+    /// Looks up what the company offers and for how much.
+    ListServices,
+    /// Looks up what a word of the trade means.
+    ExplainTerm,
+    /// Looks up when the company is open, and when it is not.
+    OpeningHours,
+    /// Looks up how customers can pay.
+    PaymentMethods,
 }
 
 /// A call that was run, as it is kept with the question.
@@ -94,8 +107,22 @@ impl From<String> for Outcome {
 
 impl Tool {
     /// All there are.
-    pub const ALL: [Self; 4] =
-        [Self::CaptureLead, Self::HandOver, Self::ProposeAppointment, Self::LookUpKnowledge];
+    pub const ALL: [Self; 8] = [
+        Self::CaptureLead,
+        Self::HandOver,
+        Self::ProposeAppointment,
+        Self::LookUpKnowledge,
+        Self::ListServices,
+        Self::ExplainTerm,
+        Self::OpeningHours,
+        Self::PaymentMethods,
+    ];
+
+    /// The tool with this name, if there is one.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|tool| tool.name() == name)
+    }
 
     /// Its name, for models and the database.
     #[must_use]
@@ -105,6 +132,10 @@ impl Tool {
             Self::HandOver => "hand_over",
             Self::ProposeAppointment => "propose_appointment",
             Self::LookUpKnowledge => "look_up_knowledge",
+            Self::ListServices => "list_services",
+            Self::ExplainTerm => "explain_term",
+            Self::OpeningHours => "opening_hours",
+            Self::PaymentMethods => "payment_methods",
         }
     }
 
@@ -143,6 +174,22 @@ impl Tool {
                 json!({ "query": text(300, "What to look for, in the words of a customer.") }),
                 json!(["query"]),
             ),
+            Self::ListServices => (
+                "Look up what the company offers: price, duration and what is included.",
+                json!({ "about": text(120, "What the visitor needs, in a few words; leave out for all.") }),
+                json!([]),
+            ),
+            Self::ExplainTerm => (
+                "Look up what a word of the trade means, in plain language.",
+                json!({ "term": text(120, "The word, as the visitor or the company uses it.") }),
+                json!(["term"]),
+            ),
+            Self::OpeningHours => (
+                "Look up when the company is open, whether it is open now, and the days on which it is closed.",
+                json!({}),
+                json!([]),
+            ),
+            Self::PaymentMethods => ("Look up how customers can pay.", json!({}), json!([])),
         };
         let parameters = json!({
             "type": "object", "properties": properties, "required": required, "additionalProperties": false,

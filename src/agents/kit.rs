@@ -10,6 +10,7 @@ use crate::knowledge::check_texts;
 use crate::params;
 use crate::tenant::TenantSql;
 use crate::tenant::postgres::Batch;
+use crate::tools::Tool;
 
 /// Which colleague an agent brings in, and when.
 #[derive(Serialize, Deserialize)]
@@ -32,15 +33,12 @@ impl Kit {
     /// [`Error::Invalid`] with what is wrong with it.
     pub(super) fn check(&self) -> Result<(), Error> {
         let tools = self.tools.as_deref().unwrap_or_default();
-        let named = |tool: &String| {
-            (2..=40).contains(&tool.len())
-                && tool.starts_with(|c: char| c.is_ascii_lowercase())
-                && tool.bytes().all(|b| b.is_ascii_lowercase() || b == b'_')
-        };
-        if tools.len() > 40 || !tools.iter().all(named) {
-            return Err(Error::Invalid(
-                "tools takes up to 40 names of 2 to 40 lower-case letters and underscores, as in capture_lead.".into(),
-            ));
+        if let Some(unknown) = tools.iter().find(|tool| Tool::named(tool).is_none()) {
+            let known: Vec<_> = Tool::ALL.into_iter().map(Tool::name).collect();
+            return Err(Error::Invalid(format!(
+                "There is no tool {unknown:?}. There are: {}.",
+                known.join(", ")
+            )));
         }
         let starters = self.starters.as_deref().unwrap_or_default();
         let handoffs = self.handoffs.as_deref().unwrap_or_default();

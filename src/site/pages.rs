@@ -78,15 +78,17 @@ pub(super) struct Link {
 
 /// A day on which the company is closed.
 #[derive(Deserialize)]
-pub(super) struct Closed {
-    pub(super) day: String,
-    pub(super) name: String,
+pub(crate) struct Closed {
+    pub(crate) day: String,
+    pub(crate) name: String,
 }
 
 /// A way to pay.
 #[derive(Deserialize)]
-pub(super) struct Way {
-    pub(super) name: String,
+pub(crate) struct Way {
+    pub(crate) name: String,
+    /// What goes with it, such as a fee or a condition; often empty.
+    pub(crate) note: String,
 }
 
 const PAGE_SHOWN: TenantSql = crate::sql!(
@@ -106,7 +108,7 @@ pub(super) const LINK_LIST: TenantSql = crate::sql!(
 );
 
 /// What is near enough to matter to somebody who looks at opening hours.
-pub(super) const CLOSED_LIST: TenantSql = crate::sql!(
+pub(crate) const CLOSED_LIST: TenantSql = crate::sql!(
     "select to_char(day, 'FMMonth FMDD') as day, name
      from closures
      where company_id = $1 and day between current_date and current_date + 60

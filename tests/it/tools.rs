@@ -118,6 +118,44 @@ fn appointments_are_proposed_when_the_company_is_open() {
 }
 
 #[test]
+fn facts_of_the_company_are_looked_up_and_no_other_s() {
+    run(async {
+        for (tool, arguments, told) in [
+            ("list_services", json!({ "about": "water heater" }), "$"),
+            ("list_services", json!({}), "usually"),
+            ("list_services", json!({ "about": "teeth whitening" }), "No service of the company's fits"),
+            ("explain_term", json!({ "term": "hot water tank" }), "ater heater"),
+            ("explain_term", json!({ "term": "molar" }), "does not have that word"),
+            ("opening_hours", json!({}), "- Sunday: Closed"),
+            ("payment_methods", json!({}), "heck"),
+        ] {
+            let chat = Chat::new(&format!("tool-{tool}")).await;
+            let events = chat.ask(&format!("Tell me. {arguments}")).await;
+            assert_eq!(event(&events, "tool"), &json!({ "name": tool, "done": true }), "{arguments}");
+            assert!(text(&events).contains(told), "{tool} {arguments}: {}", text(&events));
+        }
+        let chat = Chat::new("tool-opening_hours").await;
+        let events = chat.ask(&format!("Tell me. {}", json!({ "company_id": chat.company.id }))).await;
+        assert_eq!(event(&events, "tool")["done"], false, "a tool that takes nothing takes no company");
+    });
+}
+
+#[test]
+fn a_tool_that_is_not_there_cannot_be_given_to_an_agent() {
+    run(async {
+        let chat = Chat::new("ok").await;
+        let owner = chat.core.owner(&chat.company).await;
+        let (_, agents) = chat.core.call(&chat.company, "GET", "/v1/agents", &owner, None).await;
+        let path = format!("/v1/agents/{}", agents["agents"][0]["agent_id"].as_str().unwrap());
+        let tools = json!({ "tools": ["capture_lead", "drop_tables"] });
+        let (status, problem) = chat.core.call(&chat.company, "PATCH", &path, &owner, Some(tools)).await;
+        assert_eq!(status, 400);
+        let detail = problem["detail"].as_str().unwrap();
+        assert!(detail.contains("drop_tables") && detail.contains("payment_methods"), "{detail}");
+    });
+}
+
+#[test]
 fn a_model_that_calls_tools_for_ever_is_made_to_answer() {
     run(async {
         let chat = Chat::new("toolloop").await;

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use bulkhead::tools::Tool;
+
 use super::Kind;
 use super::findings::{Findings, Problem};
 use super::format::{File, Template};
@@ -65,11 +67,13 @@ fn agents(findings: &mut Findings<'_>) {
         let what = format!("agent `{}`", agent.slug);
         let mut tools = BTreeSet::new();
         for tool in &agent.tools {
-            let named = tool.starts_with(|c: char| c.is_ascii_lowercase())
-                && tool.bytes().all(|b| b.is_ascii_lowercase() || b == b'_')
-                && (2..=40).contains(&tool.len());
-            if !named || !tools.insert(tool) {
-                findings.at(row, format!("{what}: tool `{tool}`: name each once, as in capture_lead"));
+            if Tool::named(tool).is_none() {
+                let known: Vec<_> = Tool::ALL.into_iter().map(Tool::name).collect();
+                findings
+                    .at(row, format!("{what}: there is no tool `{tool}`; there are {}", known.join(", ")));
+            }
+            if !tools.insert(tool) {
+                findings.at(row, format!("{what} has the tool `{tool}` twice; remove one"));
             }
         }
         for starter in &agent.starters {

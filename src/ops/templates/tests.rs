@@ -326,7 +326,12 @@ fn broken_spelling() {
 #[test]
 fn broken_office() {
     let company = |from: &str, to: &str, told: &str| breaks("company", from, to, told);
-    company("tools = [\"look_up", "tools = [\"Look up", "tool `Look up_knowledge`: name each once");
+    company(
+        "tools = [\"look_up",
+        "tools = [\"Look up",
+        "there is no tool `Look up_knowledge`; there are capture_lead,",
+    );
+    company("\"capture_lead\",", "\"capture_lead\", \"capture_lead\",", "has the tool `capture_lead` twice");
     company("{ to = \"sales\"", "{ to = \"nobody\"", "handoff to `nobody`: name another agent");
     company("\"What do you offer?\"", "\"?\"", "starter `?`: write 3 to 60");
     let office = |from: &str, to: &str, told: &str| breaks("office", from, to, told);
