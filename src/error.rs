@@ -122,7 +122,7 @@ impl Error {
             Self::Unavailable(..) => (
                 StatusCode::SERVICE_UNAVAILABLE,
                 "Temporarily unavailable",
-                "A part of this service is not answering. Nothing was changed; try again in a moment.".into(),
+                "A part of this service is not answering, so this may or may not have been done. Look, and try again in a moment.".into(),
                 Level::Error,
             ),
             Self::Internal(_) => (
