@@ -1,12 +1,17 @@
-//! `bulkhead bench`: measures a running stand, and writes what it saw as a table and as JSON to `target/bench`.
+//! `bulkhead bench`: measures, beside a running stand, and writes what it saw as tables and as JSON to `target/bench`.
 //! It asserts nothing: what is fast on one machine is slow on the next.
 
+mod edge;
+mod figures;
+mod neighbour;
+mod provider;
 mod provision;
+mod router;
+mod turns;
 
 use std::io::Write as _;
-use std::time::Duration;
 
-use anyhow::Context as _;
+use figures::Table;
 
 /// Options of `bulkhead bench`.
 #[derive(clap::Args)]
@@ -14,9 +19,15 @@ pub struct Args {
     /// Fewer repetitions and companies: minutes become seconds, and spreads wider.
     #[arg(long)]
     quick: bool,
+    /// Measure this and nothing else; may be repeated.
+    #[arg(long, value_enum)]
+    only: Vec<Measure>,
     /// The gateway, as `bulkhead dev -- command` gives it.
     #[arg(long, env = "GATEWAY_URL")]
     gateway_url: String,
+    /// The token of the gateway's Redis side.
+    #[arg(long, env = "GATEWAY_REDIS_TOKEN", hide_env_values = true)]
+    redis_token: String,
     /// The worker role's URL.
     #[arg(long, env = "DATABASE_URL", hide_env_values = true)]
     database_url: String,
@@ -25,62 +36,75 @@ pub struct Args {
     owner_url: String,
 }
 
+/// What can be measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Measure {
+    /// The router's decision.
+    Router,
+    /// Chat turns on both edges.
+    Turns,
+    /// What a company notices of another at its limits.
+    Neighbour,
+    /// How long a company takes to make. The last one, since it fills the database.
+    Provision,
+}
+
+/// What is asked wherever a question is needed.
+const QUESTION: &str = "How much does it cost to replace a water heater?";
+
 /// Runs every measurement, one after the other.
 pub async fn run(args: Args) -> anyhow::Result<()> {
-    let lines = provision::run(&args).await?;
-    let width = lines.iter().map(|line| line.what.len()).max().unwrap_or_default();
-    say(&format!(
-        "\n{:width$}  {:>5}  {:>9}  {:>9}  {:>9}",
-        "provisioning a company", "runs", "p50 ms", "p99 ms", "max ms"
-    ));
-    for line in &lines {
-        say(&format!(
-            "{:width$}  {:>5}  {:>9.1}  {:>9.1}  {:>9.1}",
-            line.what,
-            line.times.len(),
-            line.percentile(50),
-            line.percentile(99),
-            line.percentile(100)
-        ));
+    let wanted = |measure| args.only.is_empty() || args.only.contains(&measure);
+    if wanted(Measure::Router) {
+        let before = load();
+        show(&[router::run(&args)?], before)?;
     }
-    std::fs::create_dir_all("target/bench").context("target/bench cannot be made")?;
-    let json: Vec<_> = lines
-        .iter()
-        .map(|line| {
-            serde_json::json!({
-                "what": line.what, "runs": line.times.len(),
-                "p50_ms": line.percentile(50), "p99_ms": line.percentile(99), "max_ms": line.percentile(100),
-            })
-        })
-        .collect();
-    std::fs::write("target/bench/provision.json", serde_json::to_string_pretty(&json)?)?;
-    say("\nalso in target/bench/provision.json");
+    if wanted(Measure::Turns) || wanted(Measure::Neighbour) {
+        let provider_url = provider::start().await?;
+        let edges = edge::both(&args, &provider_url).await?;
+        if wanted(Measure::Turns) {
+            let before = load();
+            show(&turns::run(&args, &provider_url, &edges).await?, before)?;
+        }
+        if wanted(Measure::Neighbour) {
+            let before = load();
+            show(&[neighbour::run(&args, &edges).await?], before)?;
+        }
+        for edge in edges {
+            edge.stop().await;
+        }
+    }
+    if wanted(Measure::Provision) {
+        let before = load();
+        show(&[provision::run(&args).await?], before)?;
+    }
     Ok(())
 }
 
-/// One way of doing a thing, and how long each run took.
-pub struct Line {
-    what: String,
-    times: Vec<Duration>,
+/// Prints the tables and keeps them as JSON, with the machine's load before; that after is asked here.
+fn show(tables: &[Table], before: Option<f64>) -> anyhow::Result<()> {
+    let after = load();
+    let shown = |load: Option<f64>| load.map_or("unknown".to_owned(), |load| format!("{load:.1}"));
+    for table in tables {
+        table.save([before, after])?;
+        let (name, before, after) = (table.name, shown(before), shown(after));
+        say(&format!("\n{}", table.text()));
+        say(&format!("load {before} before, {after} after; also in target/bench/{name}.json"));
+    }
+    Ok(())
 }
 
-impl Line {
-    /// A line of the table; the times need no order.
-    pub fn new(what: impl Into<String>, mut times: Vec<Duration>) -> Self {
-        times.sort_unstable();
-        let line = Self { what: what.into(), times };
-        say(&format!("{}: {:.1} ms", line.what, line.percentile(50)));
-        line
-    }
-
-    /// The time, milliseconds, that so many of a hundred runs did not exceed (nearest rank).
-    fn percentile(&self, percent: usize) -> f64 {
-        let rank = (self.times.len() * percent).div_ceil(100).max(1);
-        self.times.get(rank - 1).map_or(0.0, |time| time.as_secs_f64() * 1_000.0)
-    }
+/// How many programs wanted a processor over the last minute, where `/proc` tells.
+fn load() -> Option<f64> {
+    std::fs::read_to_string("/proc/loadavg").ok()?.split_whitespace().next()?.parse().ok()
 }
 
-/// Progress and results are what this command is for; a closed output is no reason to stop.
-pub fn say(line: &str) {
+/// Results are what this command is for; a closed output is no reason to stop.
+fn say(line: &str) {
     let _ = writeln!(std::io::stdout(), "{line}");
+}
+
+/// Where it is, for whoever waits.
+fn progress(line: &str) {
+    let _ = writeln!(std::io::stderr(), "{line}");
 }

@@ -1,12 +1,12 @@
 //! `bulkhead dev`: the whole service on one machine, from Postgres to the worker, with demo companies in it.
 //! It runs the parts that production runs and replaces none; it is never exposed beyond the loopback interface.
 
-mod demo;
+pub mod demo;
 mod postgres;
-mod processes;
+pub mod processes;
 mod redis;
-mod secrets;
-mod worker;
+pub mod secrets;
+pub mod worker;
 
 use std::fs::File;
 use std::io::{IsTerminal as _, Write as _};

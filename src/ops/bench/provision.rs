@@ -11,7 +11,8 @@ use futures_util::future::try_join_all;
 use serde_json::{Value, json};
 use tokio_postgres::{Client, NoTls};
 
-use super::{Args, Line, say};
+use super::figures::{Figure, Row, Table, Times};
+use super::{Args, progress};
 use crate::gateway::param::Param;
 use crate::templates::id;
 
@@ -19,7 +20,7 @@ const INDUSTRY: &str = "plumbing";
 const NAME: &str = "Measured & Sons";
 
 /// Measures each way, interleaved with nothing: the machine is the same, and so is the minute.
-pub async fn run(args: &Args) -> anyhow::Result<Vec<Line>> {
+pub async fn run(args: &Args) -> anyhow::Result<Table> {
     let (runs, crowd) = if args.quick { (30, 300) } else { (200, 5_000) };
     let gateway = Gateway { client: reqwest::Client::builder().no_proxy().build()?, args };
     let worker = connect(&args.database_url).await?;
@@ -28,25 +29,31 @@ pub async fn run(args: &Args) -> anyhow::Result<Vec<Line>> {
     // Connections and plans are warm in production.
     let company = gateway.provision().await?;
     let model = rows_of(&owner, &company).await?;
-    say(&format!("{} rows of {} tables in one request", model.len(), tables(&owner).await?.len()));
+    progress(&format!("{} rows of {} tables in one request", model.len(), tables(&owner).await?.len()));
     for _ in 0..5 {
         gateway.provision().await?;
     }
 
-    let mut lines = vec![
-        Line::new("one batch, alone", gateway.repeat(runs, 1).await?),
-        Line::new("one batch, 8 at once", gateway.repeat(runs, 8).await?),
-        Line::new(
-            "single inserts, one transaction",
-            single(&worker, &model, &company, runs / 10, false).await?,
-        ),
-        Line::new("single inserts, a commit each", single(&worker, &model, &company, runs / 20, true).await?),
+    let mut rows = vec![
+        line("one batch, alone", gateway.repeat(runs, 1).await?),
+        line("one batch, 8 at once", gateway.repeat(runs, 8).await?),
+        line("single inserts, one transaction", single(&worker, &model, &company, runs / 10, false).await?),
+        line("single inserts, a commit each", single(&worker, &model, &company, runs / 20, true).await?),
     ];
     fill(&owner, crowd).await?;
     let count: i64 = owner.query_one("select count(*) from companies", &[]).await?.get(0);
-    lines.push(Line::new(format!("one batch, alone, among {count}"), gateway.repeat(runs, 1).await?));
-    lines.push(Line::new(format!("one batch, 8 at once, among {count}"), gateway.repeat(runs, 8).await?));
-    Ok(lines)
+    rows.push(line(&format!("one batch, alone, among {count}"), gateway.repeat(runs, 1).await?));
+    rows.push(line(&format!("one batch, 8 at once, among {count}"), gateway.repeat(runs, 8).await?));
+    let title = "provisioning a company".to_owned();
+    Ok(Table { name: "provision", title, columns: &["runs", "p50_ms", "p99_ms", "max_ms"], rows })
+}
+
+fn line(what: &str, times: Vec<Duration>) -> Row {
+    let times = Times::new(times);
+    progress(&format!("{what}: {:.1} ms", times.percentile(50)));
+    let percentiles = [50, 99, 100].map(|percent| Figure::One(times.percentile(percent)));
+    let figures = std::iter::once(Figure::Count(times.count())).chain(percentiles).collect();
+    Row { what: what.to_owned(), figures }
 }
 
 async fn connect(url: &str) -> anyhow::Result<Client> {
@@ -106,7 +113,7 @@ impl Gateway<'_> {
 }
 
 /// A row as another company's: its table, its columns, its values.
-struct Row {
+struct Copied {
     insert: String,
     values: String,
 }
@@ -136,7 +143,7 @@ async fn tables(owner: &Client) -> anyhow::Result<Vec<String>> {
 }
 
 /// Every row of a company, in an order in which they can be inserted.
-async fn rows_of(owner: &Client, company: &str) -> anyhow::Result<Vec<Row>> {
+async fn rows_of(owner: &Client, company: &str) -> anyhow::Result<Vec<Copied>> {
     let mut all = Vec::new();
     for table in tables(owner).await? {
         let columns: String = owner
@@ -152,7 +159,7 @@ async fn rows_of(owner: &Client, company: &str) -> anyhow::Result<Vec<Row>> {
         );
         let sql = format!("select to_jsonb(t)::text from {table} t where company_id = $1::text::uuid");
         for row in owner.query(&sql, &[&company]).await? {
-            all.push(Row { insert: insert.clone(), values: row.try_get(0)? });
+            all.push(Copied { insert: insert.clone(), values: row.try_get(0)? });
         }
     }
     Ok(all)
@@ -161,7 +168,7 @@ async fn rows_of(owner: &Client, company: &str) -> anyhow::Result<Vec<Row>> {
 /// The same rows one by one, as the worker's role on a connection of its own: in one transaction, or each in its own.
 async fn single(
     worker: &Client,
-    model: &[Row],
+    model: &[Copied],
     original: &str,
     runs: usize,
     commit_each: bool,
@@ -193,7 +200,7 @@ async fn single(
 async fn fill(owner: &Client, companies: usize) -> anyhow::Result<()> {
     for number in 0..companies {
         if number % 500 == 0 {
-            say(&format!("filling the database: {number} of {companies} companies"));
+            progress(&format!("filling the database: {number} of {companies} companies"));
         }
         let company = id();
         let slug = format!("f{}", company.replace('-', "").chars().take(30).collect::<String>());

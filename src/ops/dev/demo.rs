@@ -34,20 +34,26 @@ impl Companies<'_> {
 
     /// Seals a model provider's key for the company, unless it has a provider of that kind.
     pub async fn connect(&self, slug: &str, kind: &str, key: &str) -> anyhow::Result<()> {
-        let login = json!({ "email": email(slug), "password": self.password });
-        let (status, session) = self.call(slug, "POST", "/v1/login", None, &login).await?;
-        let token = session.get("access_token").and_then(Value::as_str);
-        let token = token.with_context(|| format!("the owner of {slug} could not sign in: {status}"))?;
-        let (_, providers) = self.call(slug, "GET", "/v1/providers", Some(token), &Value::Null).await?;
+        let token = self.sign_in(slug).await?;
+        let token = Some(token.as_str());
+        let (_, providers) = self.call(slug, "GET", "/v1/providers", token, &Value::Null).await?;
         if providers.to_string().contains(&format!("\"kind\":\"{kind}\"")) {
             return Ok(());
         }
         let provider = json!({ "kind": kind, "name": title(kind), "api_key": key });
-        let (status, _) = self.call(slug, "POST", "/v1/providers", Some(token), &provider).await?;
+        let (status, _) = self.call(slug, "POST", "/v1/providers", token, &provider).await?;
         if status != StatusCode::CREATED {
             bail!("the {kind} key could not be stored for {slug}: {status}");
         }
         Ok(())
+    }
+
+    /// The owner's access token.
+    pub async fn sign_in(&self, slug: &str) -> anyhow::Result<String> {
+        let login = json!({ "email": email(slug), "password": self.password });
+        let (status, session) = self.call(slug, "POST", "/v1/login", None, &login).await?;
+        let token = session.get("access_token").and_then(Value::as_str);
+        Ok(token.with_context(|| format!("the owner of {slug} could not sign in: {status}"))?.to_owned())
     }
 
     /// What a person needs to begin.
@@ -62,7 +68,8 @@ impl Companies<'_> {
         )
     }
 
-    async fn call(
+    /// Status and JSON of a request on a company's host, or on the platform's where the slug is empty. Nothing is sent for null.
+    pub async fn call(
         &self,
         slug: &str,
         method: &str,

@@ -81,8 +81,11 @@ impl Secrets {
 }
 
 /// 32 random bytes, base64url.
+///
+/// # Errors
+/// When the machine has no random source.
 #[expect(clippy::disallowed_methods, reason = "this is a native program; the core's port is not there")]
-fn random() -> anyhow::Result<String> {
+pub fn random() -> anyhow::Result<String> {
     let mut bytes = [0; 32];
     getrandom::fill(&mut bytes).context("this machine has no random source")?;
     Ok(Base64UrlUnpadded::encode_string(&bytes))
