@@ -59,10 +59,18 @@ export async function ask(page, question) {
 }
 
 export async function answer(page) {
-  await page.locator("#stop").waitFor({ state: "visible" }).catch(() => {});
+  await page.locator("#stop").waitFor({ state: "visible", timeout: 2_000 }).catch(() => {});
   await page.locator("#stop").waitFor({ state: "hidden" });
-  return page.locator(".message.agent > p").last().innerText();
+  return page.locator(".message.agent > .said").last().innerText();
 }
+
+/** Id of what has the focus, also in the chat's shadow root; its text where it has none. */
+export const focused = (page) =>
+  page.evaluate(() => {
+    let element = document.activeElement;
+    while (element.shadowRoot?.activeElement) element = element.shadowRoot.activeElement;
+    return element.id || element.textContent;
+  });
 
 /** Nothing was wrong, and nobody else was asked. */
 export function clean(page, url) {
