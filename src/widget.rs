@@ -30,6 +30,7 @@ pub const PANEL: Asset = Asset::script(concat!(
     "`;\n",
     include_str!("../templates/widget/markdown.js"),
     include_str!("../templates/widget/talk.js"),
+    include_str!("../templates/widget/forms.js"),
     include_str!("../templates/widget/panel.js"),
 ));
 
@@ -46,7 +47,9 @@ pub async fn file(asset: &'static Asset) -> Result<Response<Body>, Error> {
 /// A script without its comment lines and indentation, which nobody who runs it needs.
 fn bare(script: &str) -> String {
     let lines = script.lines().map(str::trim);
-    lines.filter(|line| !line.is_empty() && !line.starts_with("//")).fold(String::new(), |text, line| text + line + "\n")
+    lines
+        .filter(|line| !line.is_empty() && !line.starts_with("//"))
+        .fold(String::new(), |text, line| text + line + "\n")
 }
 
 /// `GET /v1/widget?lang=`: names, colours, greeting, quick replies and opening hours, and the words of the surface in that

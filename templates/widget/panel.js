@@ -2,7 +2,6 @@
 
 const SEND = "M4 12h14M12 5l7 7-7 7";
 const STOP = "M8 8h8v8H8z";
-const UP = "M7 11v9H4v-9zM7 11l4-8c1.7 0 2.6 1 2.3 2.6L12.6 9H19a1.6 1.6 0 0 1 1.6 2l-1.8 7.5A2 2 0 0 1 16.9 20H7";
 const CROSS = "M6 6l12 12M18 6L6 18";
 /** Milliseconds between looks for what a person says. */
 const LOOK_MS = 4000;
@@ -52,7 +51,7 @@ export async function mount({ root, base, mode, lang, config, emit, shown }) {
       h("div", {}, h("h2", {}, title), hours), anew, inline ? undefined : h("button", { type: "button", class: "icon", "aria-label": say("close"), onclick: close }, icon(CROSS))),
     messages, replies, form,
     h("div", { class: "foot" }, h("span", {}, say("auto")), person, button("plain", say("call"), () => leave().elements.name.focus(), { id: "call" })), status);
-  const frame = inline ? panel : h("dialog", { class: mode, "aria-label": say("chat"), onclose: closed, onclick: (event) => event.target === frame && close() }, panel);
+  const frame = inline ? panel : h("dialog", { class: `in-${mode}`, "aria-label": say("chat"), onclose: closed, onclick: (event) => event.target === frame && close() }, panel);
   (root.querySelector(".corner") ?? root).append(frame);
 
   const online = () => {
@@ -156,7 +155,7 @@ export async function mount({ root, base, mode, lang, config, emit, shown }) {
 
   function finish(item, id, text) {
     known.add(id);
-    rating(item, id);
+    rate(item, id);
     tell(item.querySelector(".said").innerText);
     emit("answer", { text });
   }
@@ -186,7 +185,7 @@ export async function mount({ root, base, mode, lang, config, emit, shown }) {
     const mine = message.author === "visitor";
     const item = add(mine ? "visitor" : "agent", message.body);
     if (mine) last = message.body;
-    else if (message.author === "agent") rating(item, message.message_id, cite(item, message.citations ?? []));
+    else if (message.author === "agent") rate(item, message.message_id, cite(item, message.citations ?? []));
     else {
       item.prepend(h("small", { class: "who" }, message.author_name ?? say("who")));
       keep({ person: true });
@@ -232,84 +231,41 @@ export async function mount({ root, base, mode, lang, config, emit, shown }) {
   // How to be reached.
   function leave() {
     messages.querySelector(".lead")?.closest("li").remove();
-    const problem = h("p", { class: "problem", role: "alert", hidden: true });
-    const input = (name, props) => h("label", {}, say(name), h("input", { name, ...props }));
-    const done = h("button", { class: "button" }, say("callback"));
-    const fail = (sentence) => ((problem.textContent = sentence), (problem.hidden = false));
-    const lead = h("form", {
-      class: "lead",
-      async onsubmit(event) {
-        event.preventDefault();
-        const given = Object.fromEntries([...new FormData(lead)].filter(([, value]) => value.trim()));
-        if (!given.phone && !given.email) return lead.elements.phone.focus(), fail(say("need"));
-        done.disabled = true;
-        try {
-          const body = () => ({ ...given, message: last || undefined, conversation_id: kept.conversation });
-          await host.request("POST", "/v1/leads", body);
-          keep({ lead: true });
-          const thanks = say("thanks", { n: given.name });
-          item.replaceChildren(h("div", { class: "said" }, thanks));
-          tell(thanks);
-          settle();
-          emit("lead", {});
-        } catch (error) {
-          fail(words(error));
-          done.disabled = false;
-        }
-      },
-    },
-      h("h3", {}, say("lead")),
-      input("name", { autocomplete: "name", maxlength: 120, required: true }),
-      h("div", { class: "ways" }, input("phone", { type: "tel", autocomplete: "tel", minlength: 5, maxlength: 40 }),
-        input("email", { type: "email", autocomplete: "email", maxlength: 254 })),
-      problem, done, h("small", {}, say("only")));
     const item = add("agent");
+    const lead = leadForm({
+      say, words,
+      send: (given) => host.request("POST", "/v1/leads", () => ({ ...given, message: last || undefined, conversation_id: kept.conversation })),
+      sent({ name }) {
+        keep({ lead: true });
+        const thanks = say("thanks", { n: name });
+        item.replaceChildren(h("div", { class: "said" }, thanks));
+        tell(thanks);
+        settle();
+        emit("lead", {});
+      },
+    });
     item.replaceChildren(lead);
     // What led to it stays in sight above it.
     messages.scrollTop = item.previousElementSibling.offsetTop - messages.offsetTop - 16;
     return lead;
   }
 
-  // Whether an answer helped, and what was wrong with it.
-  function rating(item, id) {
+  // Whether an answer helped.
+  function rate(item, id) {
     if (!id) return;
-    const rate = (good) => async () => {
-      remark?.remove();
-      mark(good);
-      keep({ rated: { ...kept.rated, [id]: good } });
-      await put(good);
-      if (good) return;
-      remark = h("form", {
-        async onsubmit(event) {
-          event.preventDefault();
-          await put(false, remark.elements.remark.value.trim());
-          remark.replaceWith(h("small", {}, say("rated")));
-          settle();
-        },
-      }, h("label", {}, say("remark"), h("textarea", { name: "remark", rows: 2, maxlength: 1000 })), h("button", { class: "button" }, say("send")));
-      item.append(remark);
-      remark.elements.remark.focus();
-      remark.scrollIntoView({ block: "nearest" });
-    };
-    const put = async (good, remark = "") => {
-      try {
-        await host.request("PUT", `/v1/messages/${id}/rating`, { good, remark });
-        tell(say("rated"));
-        emit("rating", { good, remark });
-      } catch (error) {
-        tell(words(error));
-      }
-    };
-    const mark = (good) => {
-      up.setAttribute("aria-pressed", String(good === true));
-      down.setAttribute("aria-pressed", String(good === false));
-    };
-    let remark;
-    const thumb = (name, good) => h("button", { type: "button", class: "icon", "aria-label": say(name), onclick: rate(good) }, icon(UP, good ? undefined : "rotate(180 12 12)"));
-    const up = thumb("good", true);
-    const down = thumb("bad", false);
-    mark(kept.rated?.[id]);
-    item.append(h("div", { class: "rate" }, up, down));
+    item.append(rating({
+      say, settle, rated: kept.rated?.[id],
+      async send(good, remark) {
+        keep({ rated: { ...kept.rated, [id]: good } });
+        try {
+          await host.request("PUT", `/v1/messages/${id}/rating`, { good, remark });
+          tell(say("rated"));
+          emit("rating", { good, remark });
+        } catch (error) {
+          tell(words(error));
+        }
+      },
+    }));
     scroll();
   }
 
@@ -434,22 +390,5 @@ export async function mount({ root, base, mode, lang, config, emit, shown }) {
     removeEventListener("offline", online);
   }
 
-  await resumed;
   return { open, close, destroy, send: (text) => (open(), send(text)), toggle: () => (inline || !frame.open ? open() : close()) };
-}
-
-function button(kind, text, onclick, props = {}) {
-  return h("button", { type: "button", class: kind, onclick, ...props }, text);
-}
-
-function icon(path, transform) {
-  const space = "http://www.w3.org/2000/svg";
-  const svg = document.createElementNS(space, "svg");
-  svg.setAttribute("viewBox", "0 0 24 24");
-  svg.setAttribute("aria-hidden", "true");
-  const line = document.createElementNS(space, "path");
-  line.setAttribute("d", path);
-  if (transform) line.setAttribute("transform", transform);
-  svg.append(line);
-  return svg;
 }

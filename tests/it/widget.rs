@@ -86,9 +86,20 @@ async fn an_origin_that_is_not_listed_is_refused_whatever_else_the_request_says(
     for route in cross_origin() {
         let mut first = None;
         for origin in [
-            SHOP, "https://evil.example", "null", "*", "https://good.example.evil.example", "http://good.example",
-            "https://good.example:444", "https://good.example/", "HTTPS://GOOD.EXAMPLE", "https://sub.good.example",
-            &own_scheme, &own_port, &stand.root_url, "https://good.example, https://good.example",
+            SHOP,
+            "https://evil.example",
+            "null",
+            "*",
+            "https://good.example.evil.example",
+            "http://good.example",
+            "https://good.example:444",
+            "https://good.example/",
+            "HTTPS://GOOD.EXAMPLE",
+            "https://sub.good.example",
+            &own_scheme,
+            &own_port,
+            &stand.root_url,
+            "https://good.example, https://good.example",
         ] {
             for token in ["", "x.y.z", &visitor] {
                 let path = route.path.replace("{id}", "01890a5d-ac96-774b-bcce-b302099a8057");
@@ -98,7 +109,12 @@ async fn an_origin_that_is_not_listed_is_refused_whatever_else_the_request_says(
                 assert_eq!(allowed(&headers), None, "{} {path} from {origin}", route.method);
                 assert_eq!(headers["vary"], "origin");
                 problem.as_object_mut().unwrap().remove("request_id");
-                assert_eq!(&problem, first.get_or_insert(problem.clone()), "{} {path} from {origin}", route.method);
+                assert_eq!(
+                    &problem,
+                    first.get_or_insert(problem.clone()),
+                    "{} {path} from {origin}",
+                    route.method
+                );
                 counted += 1;
             }
             let (status, headers) = preflight(&acme, origin, route.path).await;
@@ -215,7 +231,10 @@ async fn settings_are_checked_and_spelled_as_browsers_do() {
     assert_eq!((&shown["greet_after_s"], &shown["side"]), (&json!(3), &json!("left")));
     assert_eq!((&shown["greeting"], &shown["accent"][0]), (&json!("Ask away."), &json!("#c0ffee")));
     assert_eq!((&shown["lang"], &shown["strings"]["send"]), (&json!("de"), &json!("Senden")));
-    assert!(shown["quick_replies"].as_array().unwrap().len() > 1 && shown["hours"]["known"] == true, "{shown}");
+    assert!(
+        shown["quick_replies"].as_array().unwrap().len() > 1 && shown["hours"]["known"] == true,
+        "{shown}"
+    );
     assert!(shown.get("allowed_origins").is_none());
     // Null takes the greeting away; what is not given stays.
     let settings = acme.owner(Method::PATCH, path, Some(json!({ "greet_after_s": null })), 200).await;
@@ -223,7 +242,10 @@ async fn settings_are_checked_and_spelled_as_browsers_do() {
     for (bad, word) in [
         (json!({ "allowed_origins": ["*"] }), "origin"),
         (json!({ "allowed_origins": ["https://shop.example/page"] }), "path"),
-        (json!({ "allowed_origins": vec!["a"; 21].iter().zip(0..).map(|(a, n)| format!("https://{a}{n}.example")).collect::<Vec<_>>() }), "20"),
+        (
+            json!({ "allowed_origins": vec!["a"; 21].iter().zip(0..).map(|(a, n)| format!("https://{a}{n}.example")).collect::<Vec<_>>() }),
+            "20",
+        ),
         (json!({ "image_hosts": ["https://x.example"] }), "host"),
         (json!({ "accent_color": "red" }), "colour"),
         (json!({ "side": "top" }), "side"),
