@@ -6,16 +6,17 @@ use crate::tenant::Secrets;
 
 /// Seconds that an access token is good for.
 pub const ACCESS_TOKEN_S: u64 = 15 * 60;
-/// Seconds that a visitor token is good for.
-pub const VISITOR_TOKEN_S: u64 = 12 * 60 * 60;
+/// Seconds that a visitor token is good for; the chat renews it while its page is open.
+pub const VISITOR_TOKEN_S: u64 = 2 * 60 * 60;
 /// Seconds for which the answer to a request with an Idempotency-Key is kept.
 pub const IDEMPOTENCY_S: u64 = 24 * 60 * 60;
 /// Seconds after which an unused session ends.
 pub const SESSION_S: u64 = 30 * 24 * 60 * 60;
-/// Milliseconds for which an isolate trusts what it knows of a host: the longest a suspension takes to be seen.
-pub const HOST_CACHE_MS: u64 = 30_000;
-/// Most hosts an isolate remembers.
-pub const HOST_CACHE_ENTRIES: usize = 2_000;
+/// Milliseconds for which an isolate trusts what it knows of a host or a listed origin: the longest that a suspension, or
+/// an origin taken off the list, takes to be seen.
+pub const RECENT_MS: u64 = 30_000;
+/// Most hosts, and most origins, that an isolate remembers.
+pub const RECENT_ENTRIES: usize = 2_000;
 /// Most provider keys that one request may open: a turn makes a few calls, at a few providers, never at a whole list.
 pub const KEYS_OPENED_A_REQUEST: u32 = 16;
 /// Keys of one company opened within a minute in one isolate, above which the operator is told.
@@ -177,6 +178,16 @@ impl Root {
         self.url_of(&format!("{slug}.{}", self.domain))
     }
 
+    /// The origin (RFC 6454) of the pages at a place.
+    #[must_use]
+    pub fn origin(&self, place: &Place) -> String {
+        match place {
+            Place::Apex => self.url(),
+            Place::Slug(slug) => self.company_url(slug),
+            Place::Custom(host) => self.url_of(host),
+        }
+    }
+
     fn url_of(&self, host: &str) -> String {
         match self.port {
             Some(port) => format!("{}://{host}:{port}", self.scheme),
@@ -186,7 +197,7 @@ impl Root {
 }
 
 /// Splits `host[:port]`; the host comes back in lower case, and only if it is a DNS name (RFC 1123).
-fn host_and_port(text: &str) -> Option<(String, Option<u16>)> {
+pub(crate) fn host_and_port(text: &str) -> Option<(String, Option<u16>)> {
     let (host, port) = match text.split_once(':') {
         Some((host, port)) if !port.is_empty() && port.bytes().all(|b| b.is_ascii_digit()) => {
             (host, Some(port.parse().ok()?))

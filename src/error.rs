@@ -22,6 +22,8 @@ pub enum Error {
     Unauthorized,
     /// Signed in, but the role does not allow it.
     Forbidden,
+    /// The page that calls is of an origin that the company does not list.
+    Elsewhere,
     /// E-mail or password is wrong; which of them is not said.
     WrongLogin,
     /// What was sent makes no sense; the sentence says what to change.
@@ -81,6 +83,12 @@ impl Error {
                 StatusCode::FORBIDDEN,
                 "Not allowed",
                 "Your role in this company does not allow this. Ask an administrator or the owner.".into(),
+                Level::Info,
+            ),
+            Self::Elsewhere => (
+                StatusCode::FORBIDDEN,
+                "Not on this page",
+                "Pages of this origin may not use this company's chat. Its people list those that may in the widget's settings.".into(),
                 Level::Info,
             ),
             Self::WrongLogin => (

@@ -36,6 +36,7 @@ pub mod providers;
 pub mod provisioning;
 pub mod sessions;
 pub mod site;
+pub mod widget;
 
 pub mod calendar;
 pub mod checklist;

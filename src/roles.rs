@@ -90,6 +90,7 @@ const AREAS: &[(&str, &str, &str)] = &[
     ("templates", "templates.read", "templates.write"),
     ("terms", "terms.read", "terms.write"),
     ("usage", "budget.read", "budget.write"),
+    ("widget-settings", "widget.read", "widget.write"),
 ];
 
 #[derive(Serialize, Deserialize)]

@@ -2,6 +2,7 @@
 //!
 //! A handler cannot run unauthenticated: what it takes ([`Visitor`], [`Member`]) only [`auth`] can make.
 
+pub(crate) mod cors;
 mod table;
 
 use std::cell::Cell;
@@ -23,7 +24,7 @@ use crate::openai_api;
 use crate::platform::{Body, BodyError, Level, Platform};
 use crate::roles::permission;
 use crate::tenant::TenantScope;
-use crate::tenant::auth::{self, HostCache, Member, Program, Visitor};
+use crate::tenant::auth::{self, Hosts, Member, Origins, Program, Visitor};
 use crate::tenant::vault::opens::Opens;
 
 pub use table::ROUTES;
@@ -39,12 +40,16 @@ pub async fn serve(
     let (head, body) = request.into_parts();
     let seen = Rc::new(Cell::new(None));
     let log = Log { method: head.method.clone(), request_id, started_ms, company: Rc::clone(&seen) };
-    let (route, outcome) = answer(app, Rc::clone(&platform), head, body, request_id, seen).await;
+    let mut origin = None;
+    let (route, outcome) = answer(app, Rc::clone(&platform), head, body, request_id, seen, &mut origin).await;
     log.write(&*platform, route.map_or("-", |route| route.path), outcome.as_ref());
     let mut response = outcome.unwrap_or_else(|error| match route.map(|route| &route.run) {
         Some(Run::Program(..)) => openai_api::refusal(&error, request_id),
         _ => error.response(request_id),
     });
+    if route.is_some_and(|route| route.cross_origin) {
+        cors::allow(response.headers_mut(), origin);
+    }
     let headers = response.headers_mut();
     if let Ok(id) = HeaderValue::from_str(&request_id.to_string()) {
         headers.insert(HeaderName::from_static("x-request-id"), id);
@@ -54,12 +59,13 @@ pub async fn serve(
     response
 }
 
-/// What one isolate keeps between requests: settings, bounded caches keyed by host and by visitor, and a bounded count by
-/// company.
+/// What one isolate keeps between requests: settings, bounded caches keyed by host, by company and origin, and by visitor,
+/// and a bounded count by company.
 pub struct App {
     /// The settings.
     pub config: Config,
-    pub(crate) hosts: HostCache,
+    pub(crate) hosts: Hosts,
+    pub(crate) origins: Origins,
     pub(crate) opens: Opens,
     pub(crate) refusals: Refusals,
 }
@@ -68,8 +74,8 @@ impl App {
     /// An application with these settings and nothing cached.
     #[must_use]
     pub fn new(config: Config) -> Self {
-        let (hosts, opens, refusals) = (HostCache::default(), Opens::default(), Refusals::default());
-        Self { config, hosts, opens, refusals }
+        let (hosts, origins) = (Hosts::default(), Origins::default());
+        Self { config, hosts, origins, opens: Opens::default(), refusals: Refusals::default() }
     }
 }
 
@@ -83,6 +89,8 @@ pub struct Route {
     pub summary: &'static str,
     /// Who may call it, and what runs.
     pub run: Run,
+    /// Whether pages of origins that the company lists may call it, besides the company's own.
+    pub cross_origin: bool,
 }
 
 /// Who may call a route, and what runs. Apex and operator routes answer on the platform's own host, all others on a company's.
@@ -160,6 +168,7 @@ pub struct Call {
     pub platform: Rc<dyn Platform>,
     route: &'static Route,
     path: String,
+    origin: Option<HeaderValue>,
     body: Cell<Option<Body>>,
     query: String,
     params: Vec<(&'static str, String)>,
@@ -172,8 +181,11 @@ impl Call {
     /// # Errors
     /// [`Error::NotFound`].
     pub fn id<T: std::str::FromStr>(&self) -> Result<T, Error> {
-        let (_, text) = self.params.iter().find(|(name, _)| *name == "id").ok_or(Error::NotFound)?;
-        text.parse().map_err(|_| Error::NotFound)
+        self.param("id").ok_or(Error::NotFound)?.parse().map_err(|_| Error::NotFound)
+    }
+
+    fn param(&self, wanted: &str) -> Option<&str> {
+        self.params.iter().find(|(name, _)| *name == wanted).map(|(_, text)| text.as_str())
     }
 
     /// A field of the query, decoded; the first of its name.
@@ -199,6 +211,11 @@ impl Call {
                     .into(),
             )),
         }
+    }
+
+    /// The origin of the page that calls, if it is not the company's own; then it is one that the company lists.
+    pub(crate) fn origin(&self) -> Option<&str> {
+        self.origin.as_ref().and_then(|origin| origin.to_str().ok())
     }
 
     /// The route's method and the path that was asked for.
@@ -279,6 +296,7 @@ async fn answer(
     body: Body,
     request_id: RequestId,
     company: Rc<Cell<Option<CompanyId>>>,
+    origin: &mut Option<HeaderValue>,
 ) -> (Option<&'static Route>, Result<http::Response<Body>, Error>) {
     let Some(place) = host(&head).and_then(|host| app.config.root.place(host)) else {
         return (None, Err(Error::NotFound));
@@ -290,7 +308,7 @@ async fn answer(
     let body = Cell::new(Some(body));
     let path = head.uri.path().to_owned();
     let query = head.uri.query().unwrap_or("").to_owned();
-    let call = Call {
+    let mut call = Call {
         request_id,
         headers: head.headers,
         place,
@@ -298,11 +316,19 @@ async fn answer(
         platform,
         route,
         path,
+        origin: None,
         body,
         query,
         params,
         company,
     };
+    if route.cross_origin {
+        match auth::origin(&call).await {
+            Ok(listed) => origin.clone_from(&listed),
+            Err(error) => return (Some(route), Err(error)),
+        }
+        call.origin.clone_from(origin);
+    }
     let outcome = match &route.run {
         Run::Apex(run) => run(call).await,
         Run::Operator(run) => match auth::operator(&call) {
@@ -351,12 +377,17 @@ fn find(head: &http::request::Parts, place: &Place) -> Result<(&'static Route, P
     let here = |route: &&Route| route.run.at_apex() == at_apex;
     let method = if head.method == Method::HEAD { "GET" } else { head.method.as_str() };
     let mut others = Vec::new();
+    let mut elsewhere = Vec::new();
     for route in ROUTES.iter().filter(here) {
         let Some(params) = matched(route.path, head.uri.path()) else { continue };
         if route.method == method {
             return Ok((route, params));
         }
         others.push(route.method);
+        elsewhere.extend(route.cross_origin.then_some(route.method));
+    }
+    if !elsewhere.is_empty() && cors::asks(head) {
+        return Ok((&cors::PREFLIGHT, vec![("methods", elsewhere.join(", "))]));
     }
     Err(if others.is_empty() { Error::NotFound } else { Error::MethodNotAllowed(others.join(", ")) })
 }

@@ -18,12 +18,14 @@ use crate::routes::{Call, json as answer, no_content};
 use crate::tenant::auth::{self, Member};
 use crate::tenant::{TenantScope, TenantSql};
 
-/// `POST /v1/visitor`: a token for a new visitor of this company. One network address gets only so many an hour.
+/// `POST /v1/visitor`: a token for a new visitor of this company, for pages of the origin that asks; with a token that is
+/// good there, a new one for the same visitor. One network address gets only so many new visitors an hour.
 ///
 /// # Errors
 /// [`Error::TooMany`] after that, [`Error::Unavailable`] when Redis does not answer and so nobody can count.
 pub async fn visitor(scope: TenantScope, call: Call) -> Result<Response<Body>, Error> {
-    if let Some(address) = auth::address(&call, &scope) {
+    let known = auth::known_visitor(&call, &scope);
+    if let (None, Some(address)) = (known, auth::address(&call, &scope)) {
         let now_s = scope.platform().now_ms() / 1_000;
         let key = scope.key_visitors_minted(&address, now_s / 3_600);
         let minted = scope.redis_eval(COUNT, &[key], &["3600".to_owned()]).await?;
@@ -31,8 +33,8 @@ pub async fn visitor(scope: TenantScope, call: Call) -> Result<Response<Body>, E
             return Err(Error::TooMany(3_600 - now_s % 3_600));
         }
     }
-    let visitor = VisitorId::new(scope.platform());
-    let token = scope.visitor_token(visitor)?;
+    let visitor = known.unwrap_or_else(|| VisitorId::new(scope.platform()));
+    let token = scope.visitor_token(visitor, call.origin())?;
     answer(
         StatusCode::CREATED,
         &json!({ "token": token, "visitor_id": visitor, "expires_in": VISITOR_TOKEN_S }),

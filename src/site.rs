@@ -37,7 +37,6 @@ pub async fn home(scope: TenantScope) -> Result<Response<Body>, Error> {
     let services = batch.add::<Offer>(OFFER_LIST, params![]);
     let hours = batch.add::<Stretch>(WEEK_READ, params![]);
     let questions = batch.add::<Question>(QUESTION_LIST, params![]);
-    let replies = batch.add::<Reply>(REPLY_LIST, params![]);
     let closures = batch.add::<Closed>(CLOSED_LIST, params![]);
     let payments = batch.add::<Way>(PAYMENT_LIST, params![]);
     let links = batch.add::<Link>(LINK_LIST, params!["home"]);
@@ -50,7 +49,6 @@ pub async fn home(scope: TenantScope) -> Result<Response<Body>, Error> {
         rows.all(services)?,
         &rows.all(hours)?,
         rows.all(questions)?,
-        rows.all(replies)?,
         around,
     ))
 }
@@ -116,7 +114,6 @@ struct Home<'a> {
     initial: char,
     title: String,
     body: Vec<Block>,
-    greeting: String,
     /// The brand's colour without its `#`: a new colour is a new address of the theme.
     accent: String,
     /// The services that are seen at once, and those behind "more".
@@ -125,7 +122,6 @@ struct Home<'a> {
     /// Monday to Sunday; none when no hours are known.
     week: Vec<Day>,
     questions: Vec<Question>,
-    replies: Vec<Reply>,
     around: Around,
     version: u32,
 }
@@ -140,7 +136,6 @@ impl<'a> Home<'a> {
         mut services: Vec<Offer>,
         hours: &[Stretch],
         questions: Vec<Question>,
-        replies: Vec<Reply>,
         around: Around,
     ) -> Self {
         let more_services = services.split_off(services.len().min(SERVICES_SEEN));
@@ -149,13 +144,11 @@ impl<'a> Home<'a> {
             initial: initial(company),
             title: look.title,
             body: markdown::blocks(&look.body),
-            greeting: look.greeting,
             accent: look.accent_color.trim_start_matches('#').to_owned(),
             services,
             more_services,
             week: if hours.is_empty() { Vec::new() } else { week(hours) },
             questions,
-            replies,
             around,
             version: assets::VERSION,
         }
@@ -188,7 +181,6 @@ fn initial(company: &str) -> char {
 struct Look {
     title: String,
     body: String,
-    greeting: String,
     accent_color: String,
 }
 
@@ -199,18 +191,11 @@ struct Question {
     answer: String,
 }
 
-#[derive(Deserialize)]
-struct Reply {
-    body: String,
-}
-
 const LOOK_READ: TenantSql = crate::sql!(
     "select coalesce(p.title, c.name) as title, coalesce(p.body, '') as body,
-            coalesce(nullif(w.greeting, ''), nullif(a.greeting, ''), 'How can I help?') as greeting,
             coalesce(w.accent_color, '') as accent_color
      from companies c
      left join widget_settings w on w.company_id = c.company_id
-     left join agents a on a.company_id = c.company_id and a.is_default
      left join site_pages p on p.company_id = c.company_id and p.slug = 'home'
      where c.company_id = $1"
 );
@@ -228,9 +213,6 @@ const QUESTION_LIST: TenantSql = crate::sql!(
      order by position, slug
      limit 6"
 );
-
-const REPLY_LIST: TenantSql =
-    crate::sql!("select body from quick_replies where company_id = $1 order by position limit 6");
 
 #[cfg(test)]
 mod tests;

@@ -18,6 +18,7 @@ use crate::routes::App;
 
 pub mod auth;
 pub mod postgres;
+pub mod recent;
 pub mod redis;
 pub mod rows;
 pub mod sql;

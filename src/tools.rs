@@ -302,7 +302,8 @@ struct Open {
 }
 
 /// Whether the company is open now, by its own clock.
-const OPEN_READ: TenantSql = crate::sql!(
+/// Whether the company is open now, by its own clock.
+pub(crate) const OPEN_READ: TenantSql = crate::sql!(
     "select exists (
          select from opening_hours h
          where h.company_id = c.company_id

@@ -151,6 +151,9 @@ impl Company {
         let request = self.request(&visitor.token, Method::POST, "/v1/leads").json(&lead);
         let request = request.header("idempotency-key", uuid::Uuid::new_v4().to_string());
         assert_eq!(request.send().await.unwrap().status(), 201);
+        let path = format!("/v1/messages/{}/rating", event(&events, "done")["message_id"].as_str().unwrap());
+        let rating = json!({ "good": false, "remark": "Too long." });
+        assert_eq!(self.call(&visitor.token, Method::PUT, &path, Some(rating)).await.0, 200);
         // What is thrown away of what a template gave is remembered.
         let replies = self.owner(Method::GET, "/v1/replies", None, 200).await;
         let spare =

@@ -10,7 +10,7 @@ use crate::tenant::auth::{Member, Program, Visitor};
 use crate::{
     agents, api_keys, budget, calendar, chat, checklist, company, contexts, conversations, cron, knowledge,
     labels, leads, ledger, notices, notifications, openai_api, openapi, pages, pipeline, providers,
-    provisioning, questions, replies, roles, services, sessions, site, terms, updates,
+    provisioning, questions, replies, roles, services, sessions, site, terms, updates, widget,
 };
 
 /// The routes. The order is that of the API's page; the first match wins, and no two match the same request.
@@ -29,9 +29,6 @@ pub static ROUTES: &[Route] = &[
     operator("POST", "/v1/cron", "Go round the companies", |call| Box::pin(cron::round(call))),
     apex("GET", "/", "The platform's page, with signing up", |call| Box::pin(site::landing(call))),
     apex("GET", "/assets/site.css", "Its style", |_| Box::pin(assets::file(&assets::SITE_CSS))),
-    apex("GET", "/assets/chat.css", "The chat's style, for an example", |_| {
-        Box::pin(assets::file(&assets::CHAT_CSS))
-    }),
     apex("GET", "/assets/signup.js", "Its script", |_| Box::pin(assets::file(&assets::SIGNUP_JS))),
     apex("GET", "/assets/icon.svg", "Its icon", |_| Box::pin(assets::file(&assets::PLATFORM_ICON))),
     apex("GET", "/.well-known/security.txt", "Whom to tell of a security hole", |call| {
@@ -44,8 +41,6 @@ pub static ROUTES: &[Route] = &[
     guest("GET", "/assets/site.css", "The pages' style", |_, _| Box::pin(assets::file(&assets::SITE_CSS))),
     guest("GET", "/assets/theme.css", "The company's colour", |s, _| Box::pin(assets::theme(s))),
     guest("GET", "/assets/icon.svg", "The company's icon", |s, _| Box::pin(assets::icon(s))),
-    guest("GET", "/assets/chat.css", "The chat's style", |_, _| Box::pin(assets::file(&assets::CHAT_CSS))),
-    guest("GET", "/assets/chat.js", "The chat", |_, _| Box::pin(assets::file(&assets::CHAT_JS))),
     guest("GET", "/assets/dashboard.css", "The dashboard's style", |_, _| {
         Box::pin(assets::file(&assets::DASHBOARD_CSS))
     }),
@@ -56,13 +51,33 @@ pub static ROUTES: &[Route] = &[
         Box::pin(async move { site::security::txt(&s.app().config, s.platform()) })
     }),
     // Its visitors.
-    guest("POST", "/v1/visitor", "A visitor token", |s, call| Box::pin(sessions::visitor(s, call))),
+    anywhere("POST", "/v1/visitor", "A visitor token", |s, call| Box::pin(sessions::visitor(s, call))),
     visitor("POST", "/v1/chat", "Ask; the answer streams (SSE)", |v, call| Box::pin(chat::turn(v, call))),
     visitor("GET", "/v1/conversations/{id}/messages", "What was said", |v, call| {
         Box::pin(conversations::messages(v, call))
     }),
     visitor("POST", "/v1/leads", "Leave a name and how to be reached", |v, call| {
         Box::pin(leads::add(v, call))
+    }),
+    // The chat on its pages, and on pages of origins that it lists.
+    guest("GET", "/widget.js", "The chat, for one script element", |_, _| {
+        Box::pin(widget::file(&widget::LOADER))
+    }),
+    guest("GET", "/widget/app.js", "The chat's panel", |_, _| Box::pin(widget::file(&widget::PANEL))),
+    anywhere("GET", "/v1/widget", "What the chat shows before anybody asks", |s, call| {
+        Box::pin(widget::show(s, call))
+    }),
+    visitor("POST", "/v1/conversations/{id}/hand-over", "Ask for a person", |v, call| {
+        Box::pin(widget::handover::ask(v, call))
+    }),
+    visitor("PUT", "/v1/messages/{id}/rating", "Say whether an answer helped", |v, call| {
+        Box::pin(widget::rating::set(v, call))
+    }),
+    member(Role::Member, "GET", "/v1/widget-settings", "How and where the chat shows", |m, _| {
+        Box::pin(widget::settings::show(m))
+    }),
+    member(Role::Admin, "PATCH", "/v1/widget-settings", "Change how and where the chat shows", |m, call| {
+        Box::pin(widget::settings::change(m, call))
     }),
     // Its people.
     guest("POST", "/v1/login", "Sign in", |s, call| Box::pin(sessions::login(s, call))),
@@ -312,7 +327,7 @@ const fn apex(
     summary: &'static str,
     run: fn(Call) -> Answer,
 ) -> Route {
-    Route { method, path, summary, run: Run::Apex(run) }
+    Route { method, path, summary, run: Run::Apex(run), cross_origin: false }
 }
 
 const fn operator(
@@ -321,7 +336,7 @@ const fn operator(
     summary: &'static str,
     run: fn(Call) -> Answer,
 ) -> Route {
-    Route { method, path, summary, run: Run::Operator(run) }
+    Route { method, path, summary, run: Run::Operator(run), cross_origin: false }
 }
 
 const fn guest(
@@ -330,7 +345,17 @@ const fn guest(
     summary: &'static str,
     run: fn(TenantScope, Call) -> Answer,
 ) -> Route {
-    Route { method, path, summary, run: Run::Guest(run) }
+    Route { method, path, summary, run: Run::Guest(run), cross_origin: false }
+}
+
+/// For anyone on the company's host, and on pages of origins that it lists.
+const fn anywhere(
+    method: &'static str,
+    path: &'static str,
+    summary: &'static str,
+    run: fn(TenantScope, Call) -> Answer,
+) -> Route {
+    Route { method, path, summary, run: Run::Guest(run), cross_origin: true }
 }
 
 const fn visitor(
@@ -339,7 +364,7 @@ const fn visitor(
     summary: &'static str,
     run: fn(Visitor, Call) -> Answer,
 ) -> Route {
-    Route { method, path, summary, run: Run::Visitor(run) }
+    Route { method, path, summary, run: Run::Visitor(run), cross_origin: true }
 }
 
 const fn member(
@@ -349,7 +374,7 @@ const fn member(
     summary: &'static str,
     run: fn(Member, Call) -> Answer,
 ) -> Route {
-    Route { method, path, summary, run: Run::Member(role, run) }
+    Route { method, path, summary, run: Run::Member(role, run), cross_origin: false }
 }
 
 const fn program(
@@ -359,5 +384,5 @@ const fn program(
     summary: &'static str,
     run: fn(Program, Call) -> Answer,
 ) -> Route {
-    Route { method, path, summary, run: Run::Program(scope, run) }
+    Route { method, path, summary, run: Run::Program(scope, run), cross_origin: false }
 }

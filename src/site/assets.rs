@@ -13,11 +13,25 @@ use crate::params;
 use crate::platform::Body;
 use crate::routes::content;
 use crate::tenant::{TenantScope, TenantSql};
+use crate::widget::{LOADER, PANEL};
 
 /// A file that goes out as it was written.
 pub struct Asset {
     kind: &'static str,
-    text: &'static str,
+    pub(crate) text: &'static str,
+}
+
+impl Asset {
+    /// A script.
+    #[must_use]
+    pub const fn script(text: &'static str) -> Self {
+        Self { kind: SCRIPT, text }
+    }
+
+    /// The answer that sends this text as the file.
+    pub(crate) fn sent(&self, text: impl Into<bytes::Bytes>) -> Response<Body> {
+        cached(self.kind, text)
+    }
 }
 
 const SCRIPT: &str = "text/javascript; charset=utf-8";
@@ -26,10 +40,6 @@ const ICON: &str = "image/svg+xml";
 
 /// `GET /assets/site.css`: colours, type, controls, and the company's and the platform's page.
 pub const SITE_CSS: Asset = Asset { kind: STYLE, text: include_str!("../../templates/pages/site.css") };
-/// `GET /assets/chat.css`: the chat.
-pub const CHAT_CSS: Asset = Asset { kind: STYLE, text: include_str!("../../templates/pages/chat.css") };
-/// `GET /assets/chat.js`: the chat.
-pub const CHAT_JS: Asset = Asset { kind: SCRIPT, text: include_str!("../../templates/pages/chat.js") };
 /// `GET /assets/dashboard.css`: the dashboard.
 pub const DASHBOARD_CSS: Asset =
     Asset { kind: STYLE, text: include_str!("../../templates/pages/dashboard.css") };
@@ -44,7 +54,7 @@ pub const PLATFORM_ICON: Asset = Asset { kind: ICON, text: include_str!("../../t
 /// Changes when any of the files does, so that a page never meets the file of an older one.
 pub const VERSION: u32 = {
     let mut hash = 0;
-    let all = [&SITE_CSS, &CHAT_CSS, &CHAT_JS, &DASHBOARD_CSS, &DASHBOARD_JS, &SIGNUP_JS, &PLATFORM_ICON];
+    let all = [&SITE_CSS, &LOADER, &PANEL, &DASHBOARD_CSS, &DASHBOARD_JS, &SIGNUP_JS, &PLATFORM_ICON];
     let mut files: &[&Asset] = &all;
     while let [file, rest @ ..] = files {
         hash = fingerprint(hash, file.text.as_bytes());
@@ -68,7 +78,7 @@ const fn fingerprint(hash: u32, bytes: &[u8]) -> u32 {
 /// # Errors
 /// None.
 pub async fn file(asset: &'static Asset) -> Result<Response<Body>, Error> {
-    Ok(cached(asset.kind, asset.text))
+    Ok(asset.sent(asset.text))
 }
 
 /// `GET /assets/theme.css`: the company's colour, and the shades of it that can be read on light and dark.

@@ -49,10 +49,16 @@ impl Color {
         }
     }
 
+    /// The shades of it that can be read on light and on dark pages.
+    #[must_use]
+    pub fn inks(self) -> (Self, Self) {
+        (self.readable_on(LIGHT, BLACK), self.readable_on(DARK, WHITE))
+    }
+
     /// The custom properties of a page in this colour.
     #[must_use]
     pub fn theme(self) -> String {
-        let (on_light, on_dark) = (self.readable_on(LIGHT, BLACK), self.readable_on(DARK, WHITE));
+        let (on_light, on_dark) = self.inks();
         let mut css = String::new();
         let set = write!(
             css,

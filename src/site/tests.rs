@@ -19,7 +19,6 @@ fn sample(text: &str) -> Home<'_> {
     let look = Look {
         title: text.into(),
         body: format!("{text} and **{text}**\n\n- {text}\n\n1. {text}\n\n## {text}"),
-        greeting: text.into(),
         accent_color: "#0f6ab4".into(),
     };
     let mut services: Vec<_> = (0..9).map(|_| service(text, Some(15_000), Some(27_500))).collect();
@@ -28,7 +27,7 @@ fn sample(text: &str) -> Home<'_> {
     services[0].unit = text.into();
     let hours = [Stretch { weekday: 1, opens: 420, closes: 1_080 }];
     let questions = vec![Question { question: text.into(), answer: text.into() }];
-    Home::new(text, look, services, &hours, questions, vec![Reply { body: text.into() }], around(text))
+    Home::new(text, look, services, &hours, questions, around(text))
 }
 
 fn around(text: &str) -> Around {
@@ -58,10 +57,8 @@ fn the_page_says_what_the_company_is_and_sells() {
 
 #[test]
 fn a_page_of_a_company_with_nothing_has_no_empty_parts() {
-    let look =
-        Look { title: "A".into(), body: String::new(), greeting: "Hi".into(), accent_color: String::new() };
-    let html =
-        Home::new("A", look, Vec::new(), &[], Vec::new(), Vec::new(), Around::default()).render().unwrap();
+    let look = Look { title: "A".into(), body: String::new(), accent_color: String::new() };
+    let html = Home::new("A", look, Vec::new(), &[], Vec::new(), Around::default()).render().unwrap();
     for part in ["id=\"services\"", "id=\"hours\"", "id=\"questions\"", "#services", "#hours"] {
         assert!(!html.contains(part), "{part} is in {html}");
     }

@@ -2,19 +2,22 @@
 //!
 //! It never reads a company from a path, a query, a body or a header that is not the host.
 
-use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
+use std::cell::Cell;
 use std::rc::Rc;
 
-use http::header::AUTHORIZATION;
+use http::HeaderValue;
+use http::header::{AUTHORIZATION, ORIGIN};
 
+use super::recent::Recent;
 use super::token::Bearer;
 use super::{Actor, Company, Repeat, TenantScope, postgres, redis};
 use crate::api_keys::{self, KeyScope};
-use crate::config::{HOST_CACHE_ENTRIES, HOST_CACHE_MS, Place};
+use crate::config::Place;
 use crate::error::Error;
 use crate::ids::{ApiKeyId, CompanyId, SessionId, UserId, VisitorId};
+use crate::params;
 use crate::routes::{Call, Role};
+use crate::widget::ORIGIN_LISTED;
 
 /// An end customer with a visitor token of this company.
 pub struct Visitor {
@@ -53,7 +56,38 @@ pub async fn guest(call: &Call) -> Result<TenantScope, Error> {
     scope(call, call.company().await?, Actor::Anyone)
 }
 
-/// An end customer: a visitor token of the company whose host this is.
+/// The origin of the page that calls, where that is not the company's own but one that the company lists.
+///
+/// # Errors
+/// [`Error::NotFound`] for the host, [`Error::Elsewhere`] for an origin that is not listed, whatever else the request says.
+pub(crate) async fn origin(call: &Call) -> Result<Option<HeaderValue>, Error> {
+    let mut origins = call.headers.get_all(ORIGIN).iter();
+    let Some(origin) = origins.next() else { return Ok(None) };
+    let company = call.company().await?;
+    let (Ok(text), None) = (origin.to_str(), origins.next()) else { return Err(Error::Elsewhere) };
+    if text == call.app.config.root.origin(&call.place) {
+        return Ok(None);
+    }
+    let (key, now_ms) = ((company.id, text.to_owned()), call.platform.now_ms());
+    if call.app.origins.get(&key, now_ms).is_none() {
+        let scope = scope(call, company, Actor::Anyone)?;
+        let mut batch = scope.batch();
+        let listed = batch.run(ORIGIN_LISTED, params![text]);
+        batch.send().await?.touched(listed).map_err(|_| Error::Elsewhere)?;
+        call.app.origins.put(key, (), now_ms);
+    }
+    Ok(Some(origin.clone()))
+}
+
+/// The visitor whose good token this is, if there is one: for what needs none.
+pub(crate) fn known_visitor(call: &Call, scope: &TenantScope) -> Option<VisitorId> {
+    match bearer(call, &scope.company).ok()? {
+        Bearer::Visitor(id) => Some(id),
+        Bearer::Member(..) => None,
+    }
+}
+
+/// An end customer: a visitor token of the company whose host this is, from the origin for which it was made.
 ///
 /// # Errors
 /// [`Error::NotFound`] for the host, [`Error::Unauthorized`] for the token.
@@ -154,12 +188,12 @@ pub(crate) async fn round(call: &Call, last: CompanyId, how_many: u32) -> Result
 }
 
 impl TenantScope {
-    /// A visitor token of this company.
+    /// A visitor token of this company, for pages of this origin; for the company's own when there is none.
     ///
     /// # Errors
     /// [`Error::Internal`] when no key can sign.
-    pub fn visitor_token(&self, visitor: VisitorId) -> Result<String, Error> {
-        self.token(Bearer::Visitor(visitor))
+    pub fn visitor_token(&self, visitor: VisitorId, origin: Option<&str>) -> Result<String, Error> {
+        self.token(Bearer::Visitor(visitor), origin)
     }
 
     /// An access token of this company.
@@ -167,13 +201,13 @@ impl TenantScope {
     /// # Errors
     /// [`Error::Internal`] when no key can sign.
     pub fn access_token(&self, user: UserId, session: SessionId) -> Result<String, Error> {
-        self.token(Bearer::Member(user, session))
+        self.token(Bearer::Member(user, session), None)
     }
 
-    fn token(&self, bearer: Bearer) -> Result<String, Error> {
+    fn token(&self, bearer: Bearer, origin: Option<&str>) -> Result<String, Error> {
         let config = &self.app.config;
         let keys = &config.secrets.token_keys;
-        keys.sign(&config.root.url(), self.company.id, bearer, self.platform.now_ms())
+        keys.sign(&config.root.url(), self.company.id, bearer, origin, self.platform.now_ms())
             .ok_or_else(|| Error::Internal("a token could not be signed".into()))
     }
 }
@@ -211,7 +245,8 @@ fn bearer(call: &Call, company: &Company) -> Result<Bearer, Error> {
     let token = token(call)?;
     let config = &call.app.config;
     let keys = &config.secrets.token_keys;
-    keys.verify(&config.root.url(), company.id, token, call.platform.now_ms()).ok_or(Error::Unauthorized)
+    let (issuer, now_ms) = (config.root.url(), call.platform.now_ms());
+    keys.verify(&issuer, company.id, call.origin(), token, now_ms).ok_or(Error::Unauthorized)
 }
 
 /// The token of the one `Authorization` header.
@@ -247,26 +282,7 @@ impl Call {
     }
 }
 
-/// What an isolate remembers of hosts: bounded in number and time, and only what *is* there, so that a new company is
-/// live at once.
-#[derive(Default)]
-pub struct HostCache(RefCell<HashMap<Place, (Company, u64)>>);
-
-impl HostCache {
-    fn get(&self, place: &Place, now_ms: u64) -> Option<Company> {
-        let hosts = self.0.borrow();
-        let (company, until_ms) = hosts.get(place)?;
-        (now_ms < *until_ms).then(|| company.clone())
-    }
-
-    fn put(&self, place: Place, company: Company, now_ms: u64) {
-        let mut hosts = self.0.borrow_mut();
-        if hosts.len() >= HOST_CACHE_ENTRIES {
-            hosts.retain(|_, (_, until_ms)| now_ms < *until_ms);
-        }
-        if hosts.len() >= HOST_CACHE_ENTRIES {
-            hosts.clear();
-        }
-        hosts.insert(place, (company, now_ms + HOST_CACHE_MS));
-    }
-}
+/// The companies behind hosts.
+pub type Hosts = Recent<Place, Company>;
+/// Origins that companies list.
+pub type Origins = Recent<(CompanyId, String), ()>;

@@ -36,6 +36,9 @@ struct Named {
     sub: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     sid: Option<SessionId>,
+    /// Whose pages may use it; none: the company's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    origin: Option<String>,
 }
 
 /// Header fields that would change what a token means; a token that has one is refused (RFC 7515, section 4.1.11).
@@ -85,12 +88,13 @@ impl KeyRing {
         Ok(Self(keys))
     }
 
-    /// A token for this bearer, at this company, from now on.
+    /// A token for this bearer, at this company, on pages of this origin, from now on.
     pub(super) fn sign(
         &self,
         issuer: &str,
         company: CompanyId,
         bearer: Bearer,
+        origin: Option<&str>,
         now_ms: u64,
     ) -> Option<String> {
         let (kid, key) = self.0.first()?;
@@ -98,18 +102,26 @@ impl KeyRing {
             Bearer::Visitor(visitor) => (visitor.to_string(), None),
             Bearer::Member(user, session) => (user.to_string(), Some(session)),
         };
-        let mut claims = Claims::new(Named { iss: issuer.to_owned(), aud: company, sub, sid });
+        let mut claims = Claims::new(Named {
+            iss: issuer.to_owned(),
+            aud: company,
+            sub,
+            sid,
+            origin: origin.map(str::to_owned),
+        });
         claims.issued_at = Some(time(now_ms)?);
         claims.expiration = Some(time(now_ms + bearer.seconds() * 1_000)?);
         let header = Header::empty().with_key_id(kid.as_str()).with_token_type(bearer.typ());
         Hs256.token(&header, &claims, key).ok()
     }
 
-    /// The bearer of a token that is good now, at this issuer, for this company; `None` for every other.
+    /// The bearer of a token that is good now, at this issuer, for this company, on pages of this origin; `None` for every
+    /// other.
     pub(super) fn verify(
         &self,
         issuer: &str,
         company: CompanyId,
+        origin: Option<&str>,
         token: &str,
         now_ms: u64,
     ) -> Option<Bearer> {
@@ -145,7 +157,7 @@ impl KeyRing {
             claims.validate_maturity(&times).ok()?;
         }
         let named = &claims.custom;
-        if named.iss != issuer || named.aud != company {
+        if named.iss != issuer || named.aud != company || named.origin.as_deref() != origin {
             return None;
         }
         match (typ.as_str(), named.sid) {
@@ -185,31 +197,46 @@ mod tests {
         let (a, b) = (A.parse().unwrap(), B.parse().unwrap());
         let member = Bearer::Member(A.parse().unwrap(), B.parse().unwrap());
         for bearer in [visitor(), member] {
-            let token = ring.sign("https://x", a, bearer, NOW).unwrap();
-            assert_eq!(ring.verify("https://x", a, &token, NOW), Some(bearer));
-            assert_eq!(ring.verify("https://x", b, &token, NOW), None, "another company");
-            assert_eq!(ring.verify("https://y", a, &token, NOW), None, "another issuer");
+            let token = ring.sign("https://x", a, bearer, None, NOW).unwrap();
+            let verify = |issuer, company, now_ms| ring.verify(issuer, company, None, &token, now_ms);
+            assert_eq!(verify("https://x", a, NOW), Some(bearer));
+            assert_eq!(verify("https://x", b, NOW), None, "another company");
+            assert_eq!(verify("https://y", a, NOW), None, "another issuer");
             let end = NOW + bearer.seconds() * 1_000;
-            assert_eq!(ring.verify("https://x", a, &token, end + 4_000), Some(bearer));
-            assert_eq!(ring.verify("https://x", a, &token, end + 6_000), None, "expired");
+            assert_eq!(verify("https://x", a, end + 4_000), Some(bearer));
+            assert_eq!(verify("https://x", a, end + 6_000), None, "expired");
+        }
+    }
+
+    #[test]
+    fn tokens_are_good_on_pages_of_their_origin_only() {
+        let ring = ring(&["k1"]);
+        let a = A.parse().unwrap();
+        let origins = [None, Some("https://shop.example"), Some("https://other.example"), Some("null")];
+        for made in origins {
+            let token = ring.sign("https://x", a, visitor(), made, NOW).unwrap();
+            for used in origins {
+                let bearer = ring.verify("https://x", a, used, &token, NOW);
+                assert_eq!(bearer.is_some(), made == used, "made for {made:?}, used at {used:?}");
+            }
         }
     }
 
     #[test]
     fn keys_rotate() {
         let a = A.parse().unwrap();
-        let token = ring(&["old"]).sign("https://x", a, visitor(), NOW).unwrap();
-        assert!(ring(&["new", "old"]).verify("https://x", a, &token, NOW).is_some());
-        assert!(ring(&["new"]).verify("https://x", a, &token, NOW).is_none());
+        let token = ring(&["old"]).sign("https://x", a, visitor(), None, NOW).unwrap();
+        assert!(ring(&["new", "old"]).verify("https://x", a, None, &token, NOW).is_some());
+        assert!(ring(&["new"]).verify("https://x", a, None, &token, NOW).is_none());
         // The same name with other bytes.
-        assert!(ring(&["o"]).verify("https://x", a, &token, NOW).is_none());
+        assert!(ring(&["o"]).verify("https://x", a, None, &token, NOW).is_none());
     }
 
     #[test]
     fn a_changed_token_is_refused() {
         let ring = ring(&["k1"]);
         let a: CompanyId = A.parse().unwrap();
-        let token = ring.sign("https://x", a, visitor(), NOW).unwrap();
+        let token = ring.sign("https://x", a, visitor(), None, NOW).unwrap();
         let parts: Vec<&str> = token.split('.').collect();
         let encode = |json: &str| Base64UrlUnpadded::encode_string(json.as_bytes());
         let forged = |header: &str| format!("{}.{}.{}", encode(header), parts[1], parts[2]);
@@ -222,10 +249,10 @@ mod tests {
             r#"{"alg":"HS256","typ":"visitor+jwt"}"#,
             r#"{"alg":"HS256","kid":"k1"}"#,
         ] {
-            assert_eq!(ring.verify("https://x", a, &forged(header), NOW), None, "{header}");
+            assert_eq!(ring.verify("https://x", a, None, &forged(header), NOW), None, "{header}");
         }
-        assert_eq!(ring.verify("https://x", a, &format!("{}.{}.", parts[0], parts[1]), NOW), None);
-        assert_eq!(ring.verify("https://x", a, &"a".repeat(3_000), NOW), None);
+        assert_eq!(ring.verify("https://x", a, None, &format!("{}.{}.", parts[0], parts[1]), NOW), None);
+        assert_eq!(ring.verify("https://x", a, None, &"a".repeat(3_000), NOW), None);
         assert_eq!(ring.verify("https://x", a, "", NOW), None);
     }
 
@@ -233,18 +260,18 @@ mod tests {
     fn critical_headers_are_refused_even_when_signed() {
         let ring = ring(&["k1"]);
         let a: CompanyId = A.parse().unwrap();
-        let named = Named { iss: "https://x".into(), aud: a, sub: A.into(), sid: None };
+        let named = Named { iss: "https://x".into(), aud: a, sub: A.into(), sid: None, origin: None };
         let mut claims = Claims::new(named);
         claims.expiration = time(NOW + 1_000);
         let sign = |extra: Extra| {
             let header = Header::new(extra).with_key_id("k1").with_token_type(VISITOR);
             Hs256.token(&header, &claims, &ring.0[0].1).unwrap()
         };
-        assert!(ring.verify("https://x", a, &sign(Extra::default()), NOW).is_some());
+        assert!(ring.verify("https://x", a, None, &sign(Extra::default()), NOW).is_some());
         let crit = Extra { crit: Some(serde_json::json!(["exp"])), ..Extra::default() };
-        assert!(ring.verify("https://x", a, &sign(crit), NOW).is_none());
+        assert!(ring.verify("https://x", a, None, &sign(crit), NOW).is_none());
         let jwk = Extra { jwk: Some(serde_json::json!({"kty":"oct","k":"AA"})), ..Extra::default() };
-        assert!(ring.verify("https://x", a, &sign(jwk), NOW).is_none());
+        assert!(ring.verify("https://x", a, None, &sign(jwk), NOW).is_none());
     }
 
     proptest::proptest! {
@@ -252,14 +279,14 @@ mod tests {
         fn no_other_text_is_a_token(text in ".{0,200}|[A-Za-z0-9_-]{0,60}\\.[A-Za-z0-9_-]{0,90}\\.[A-Za-z0-9_-]{0,50}", at in 0..400_usize, to in 33..127_u8) {
             let ring = ring(&["k1"]);
             let a: CompanyId = A.parse().unwrap();
-            proptest::prop_assert_eq!(ring.verify("https://x", a, &text, NOW), None);
+            proptest::prop_assert_eq!(ring.verify("https://x", a, None, &text, NOW), None);
             // A good one with one byte changed; the last character's spare bits may be anything, so it is left alone.
-            let good = ring.sign("https://x", a, visitor(), NOW).unwrap();
+            let good = ring.sign("https://x", a, visitor(), None, NOW).unwrap();
             let mut changed = good.clone().into_bytes();
             let at = at % (changed.len() - 1);
             changed[at] = to;
             let changed = String::from_utf8(changed).unwrap();
-            proptest::prop_assert_eq!(ring.verify("https://x", a, &changed, NOW).is_some(), changed == good);
+            proptest::prop_assert_eq!(ring.verify("https://x", a, None, &changed, NOW).is_some(), changed == good);
         }
     }
 

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { answer, ask, browser, clean, company, visit } from "./stand.mjs";
+import { answer, ask, browser, clean, company, focused, visit } from "./stand.mjs";
 
 const HEATER = "How much does it cost to replace a water heater?";
 let plumber, dentist;
@@ -51,18 +51,18 @@ test("a quick reply asks its question", async () => {
   const question = await reply.innerText();
   await reply.click();
   await answer(page);
-  assert.equal(await page.locator(".message.visitor").innerText(), question);
+  assert.deepEqual((await page.locator(".message.visitor").innerText()).split(/:\s+/), ["You", question]);
   assert.equal(await reply.isVisible(), false);
 });
 
 test("the conversation is there again after a reload, and goes on", async () => {
   const page = await visit(plumber.url);
   const told = await ask(page, HEATER);
-  const conversation = () => page.evaluate(() => JSON.parse(sessionStorage.getItem("chat")).conversation);
+  const conversation = () => page.evaluate(() => JSON.parse(sessionStorage.getItem(`bulkhead ${location.origin}`)).conversation);
   const before = await conversation();
   await page.reload();
   await page.locator(".message.visitor").waitFor();
-  assert.equal(await page.locator(".message.agent > p").last().innerText(), told);
+  assert.equal(await page.locator(".message.agent > .said").last().innerText(), told);
   assert.equal(await page.getByRole("list", { name: "Sources" }).count(), 1);
   await ask(page, "How long does a tank last?");
   assert.equal(await conversation(), before);
@@ -78,25 +78,30 @@ test("the conversation is there again after a reload, and goes on", async () => 
 test("the keyboard is enough", async () => {
   const page = await visit(plumber.url);
   await page.keyboard.press("Tab");
-  assert.equal(await page.evaluate(() => document.activeElement.textContent), "Skip to the chat");
+  assert.equal(await focused(page), "Skip to the chat");
   await page.keyboard.press("Enter");
   for (let presses = 0; presses < 12; presses++) {
-    if (await page.evaluate(() => document.activeElement.id === "question")) break;
+    if ((await focused(page)) === "question") break;
     await page.keyboard.press("Tab");
-    assert.notEqual(await page.evaluate(() => getComputedStyle(document.activeElement).outlineStyle), "none");
+    const outline = await page.evaluate(() => {
+      const element = document.activeElement.shadowRoot?.activeElement ?? document.activeElement;
+      return getComputedStyle(element).outlineStyle;
+    });
+    assert.notEqual(outline, "none");
   }
   await page.keyboard.type(HEATER);
   await page.keyboard.press("Enter");
   await page.getByRole("list", { name: "Sources" }).waitFor();
-  await page.waitForFunction(() => document.activeElement.id === "question");
+  await page.locator("#stop").waitFor({ state: "hidden" });
+  assert.equal(await focused(page), "question");
 });
 
 test("screen readers are told whole answers, once", async () => {
   const page = await visit(plumber.url);
   await page.evaluate(() => {
     window.told = [];
-    new MutationObserver(() => window.told.push(document.getElementById("status").textContent))
-      .observe(document.getElementById("status"), { childList: true });
+    const status = document.querySelector("[data-bulkhead]").shadowRoot.getElementById("status");
+    new MutationObserver(() => window.told.push(status.textContent)).observe(status, { childList: true });
   });
   const told = await ask(page, HEATER);
   const heard = await page.evaluate(() => window.told);
@@ -109,8 +114,9 @@ test("a token that is no longer good is renewed", async () => {
   const page = await visit(plumber.url);
   await ask(page, HEATER);
   await page.evaluate(() => {
-    const kept = JSON.parse(sessionStorage.getItem("chat"));
-    sessionStorage.setItem("chat", JSON.stringify({ ...kept, token: "x.y.z" }));
+    const name = `bulkhead ${location.origin}`;
+    const kept = JSON.parse(sessionStorage.getItem(name));
+    sessionStorage.setItem(name, JSON.stringify({ ...kept, token: "x.y.z" }));
   });
   await page.reload();
   assert.match(await ask(page, HEATER), /\$\d/);
@@ -158,7 +164,7 @@ test("an answer can be stopped, and what came stays", async () => {
   await page.evaluate((start) => {
     const real = window.fetch;
     window.fetch = (path, options) => {
-      if (path !== "/v1/chat") return real(path, options);
+      if (!path.endsWith("/v1/chat")) return real(path, options);
       const body = new ReadableStream({
         start(controller) {
           controller.enqueue(new TextEncoder().encode(`${start}event: delta\ndata: {"text":"It costs"}\n\n`));
@@ -173,7 +179,7 @@ test("an answer can be stopped, and what came stays", async () => {
   await page.getByText("It costs").waitFor();
   await page.getByRole("button", { name: "Stop the answer" }).click();
   await page.locator(".message").getByText("You stopped this answer.").waitFor();
-  assert.equal(await page.locator(".message.agent > p").last().innerText(), "It costs");
+  assert.equal(await page.locator(".message.agent > .said").last().innerText(), "It costs");
   assert.deepEqual(page.complaints, []);
 });
 
@@ -183,7 +189,7 @@ test("events may be cut anywhere", async () => {
   await page.evaluate((whole) => {
     const real = window.fetch;
     window.fetch = (path, options) => {
-      if (path !== "/v1/chat") return real(path, options);
+      if (!path.endsWith("/v1/chat")) return real(path, options);
       const bytes = new TextEncoder().encode(whole);
       const body = new ReadableStream({
         start(controller) {

@@ -3,6 +3,7 @@
 
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
+import { request } from "node:http";
 import { chromium } from "playwright-core";
 
 export const root = (process.env.ROOT_URL ?? "http://localhost:8787").replace(/\/$/, "");
@@ -20,6 +21,28 @@ export const browser = await chromium.launch({
     "--disable-sync",
   ],
 });
+
+/** JSON of a request on a company's host, which Node's own resolver does not know; the status must be that one. */
+export async function call({ url }, method, path, token, body, expected = 200) {
+  const { host, port } = new URL(url);
+  const headers = { host, "content-type": "application/json", ...(token && { authorization: `Bearer ${token}` }) };
+  const [status, text] = await new Promise((done, failed) => {
+    const sent = request({ host: "127.0.0.1", port, path, method, headers }, async (response) => {
+      let text = "";
+      for await (const chunk of response) text += chunk;
+      done([response.statusCode, text]);
+    });
+    sent.on("error", failed).end(body && JSON.stringify(body));
+  });
+  assert.equal(status, expected, text);
+  return /^[[{]/.test(text) ? JSON.parse(text) : text;
+}
+
+/** Changes the chat's settings as the owner. */
+export async function settings(owner, change) {
+  owner.token ??= (await call(owner, "POST", "/v1/login", "", { email: owner.email, password: owner.password })).access_token;
+  return call(owner, "PATCH", "/v1/widget-settings", owner.token, change);
+}
 
 export const password = "a few words make a good one";
 
@@ -59,10 +82,18 @@ export async function ask(page, question) {
 }
 
 export async function answer(page) {
-  await page.locator("#stop").waitFor({ state: "visible" }).catch(() => {});
+  await page.locator("#stop").waitFor({ state: "visible", timeout: 2_000 }).catch(() => {});
   await page.locator("#stop").waitFor({ state: "hidden" });
-  return page.locator(".message.agent > p").last().innerText();
+  return page.locator(".message.agent > .said").last().innerText();
 }
+
+/** Id of what has the focus, also in the chat's shadow root; its text where it has none. */
+export const focused = (page) =>
+  page.evaluate(() => {
+    let element = document.activeElement;
+    while (element.shadowRoot?.activeElement) element = element.shadowRoot.activeElement;
+    return element.id || element.textContent;
+  });
 
 /** Nothing was wrong, and nobody else was asked. */
 export function clean(page, url) {

@@ -228,7 +228,17 @@ impl<'company> World<'company> {
     /// The id of a row of acme's: for removing one of its own, for the rest any.
     async fn id(&self, route: &Route) -> String {
         let sql = match (route.method, route.path) {
-            ("GET", "/v1/conversations/{id}/messages") => return self.conversation.clone(),
+            ("GET", "/v1/conversations/{id}/messages") | ("POST", "/v1/conversations/{id}/hand-over") => {
+                return self.conversation.clone();
+            }
+            (_, "/v1/messages/{id}/rating") => {
+                let sql = format!(
+                    "select message_id::text from messages
+                     where company_id = $1::text::uuid and conversation_id = '{}' and author = 'agent'",
+                    self.conversation
+                );
+                return self.acme.rows(&sql).await[0].get(0);
+            }
             ("DELETE", "/v1/agents/{id}") => {
                 "insert into agents (company_id, agent_id, slug, name, role, instructions, tier)
                  values ($1::text::uuid, gen_random_uuid(), 'a' || left(gen_random_uuid()::text, 8), 'A', 'r', 'i', 'fast')
@@ -280,7 +290,14 @@ impl<'company> World<'company> {
         let unique = uuid::Uuid::new_v4().simple().to_string();
         let body = match (route.method, route.path) {
             ("GET" | "DELETE", _)
-            | ("POST", "/v1/visitor" | "/v1/logout" | "/v1/notices/{id}/seen" | "/v1/providers/{id}/test") => {
+            | (
+                "POST",
+                "/v1/visitor"
+                | "/v1/logout"
+                | "/v1/notices/{id}/seen"
+                | "/v1/providers/{id}/test"
+                | "/v1/conversations/{id}/hand-over",
+            ) => {
                 return None;
             }
             ("POST", "/v1/signup") => json!({
@@ -295,6 +312,8 @@ impl<'company> World<'company> {
                 json!({ "refresh_token": session(self.acme, &person.user).await.1 })
             }
             ("POST", "/v1/chat") => json!({ "message": "Do you fix leaks?" }),
+            ("PUT", "/v1/messages/{id}/rating") => json!({ "good": true }),
+            ("PATCH", "/v1/widget-settings") => json!({ "side": "left" }),
             ("POST", "/v1/leads") => json!({ "name": "Vera", "phone": "555 0100" }),
             ("POST", "/v1/agents") => json!({
                 "slug": format!("a{}", &unique[..16]), "name": "Nora", "role": "helps", "instructions": "Be kind.",

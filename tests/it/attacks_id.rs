@@ -219,7 +219,10 @@ impl Ground {
     /// An id of acme's own that fits the route's path.
     fn own(&self, route: &Route) -> String {
         let column = match route.path {
-            "/v1/conversations/{id}/messages" => return self.conversation.clone(),
+            "/v1/conversations/{id}/messages" | "/v1/conversations/{id}/hand-over" => {
+                return self.conversation.clone();
+            }
+            "/v1/messages/{id}/rating" => "message_id",
             "/v1/agents/{id}" => "agent_id",
             "/v1/knowledge/{id}" => "entry_id",
             "/v1/providers/{id}" | "/v1/providers/{id}/test" => "provider_id",
@@ -278,13 +281,22 @@ fn reads(route: &Route) -> bool {
 pub(super) fn body(route: &Route) -> Option<Value> {
     let body = match (route.method, route.path) {
         ("GET" | "DELETE", _)
-        | ("POST", "/v1/visitor" | "/v1/logout" | "/v1/notices/{id}/seen" | "/v1/providers/{id}/test") => {
+        | (
+            "POST",
+            "/v1/visitor"
+            | "/v1/logout"
+            | "/v1/notices/{id}/seen"
+            | "/v1/providers/{id}/test"
+            | "/v1/conversations/{id}/hand-over",
+        ) => {
             return None;
         }
         ("POST", "/v1/signup") => return None,
         ("POST", "/v1/login") => json!({ "email": "x@example.com", "password": "not the password" }),
         ("POST", "/v1/token/refresh") => json!({ "refresh_token": "x" }),
         ("POST", "/v1/chat") => json!({ "message": "Do you fix leaks?" }),
+        ("PUT", "/v1/messages/{id}/rating") => json!({ "good": false, "remark": "Taken over" }),
+        ("PATCH", "/v1/widget-settings") => json!({ "greeting": "Hello." }),
         ("POST", "/v1/leads") => json!({ "name": "Vera", "phone": "555 0100" }),
         ("POST", "/v1/agents") => {
             json!({ "slug": "nora", "name": "N", "role": "r", "instructions": "i", "tier": "fast" })

@@ -61,6 +61,7 @@ const FIXED: &[&str] = &[
     "subscriptions.plan",
     "subscriptions.status",
     "widget_settings.accent_color",
+    "widget_settings.side",
 ];
 
 /// Where a word can show up.

@@ -38,6 +38,7 @@ const OTHERS: &[(&str, &str)] = &[
     ("/v1/token/refresh", "a refresh token is good once, and that must not be repeatable"),
     ("/v1/logout", "harmless to repeat"),
     ("/v1/chat", "a question is known by its own row, and its answer by it"),
+    ("/v1/conversations/{id}/hand-over", "harmless to repeat: people are told once"),
     ("/v1/cron", "harmless to repeat"),
     ("/v1/notices/{id}/seen", "harmless to repeat"),
     ("/v1/providers/{id}/test", "asks the provider and stores nothing but that it did"),

@@ -20,6 +20,7 @@ fn body(path: &str, method: &str) -> Option<Value> {
     match (method, path) {
         ("PATCH", "/v1/agents/{id}" | "/v1/providers/{id}") => Some(json!({ "name": "Taken over" })),
         ("PATCH", "/v1/knowledge/{id}") => Some(json!({ "answer": "Taken over" })),
+        ("PUT", "/v1/messages/{id}/rating") => Some(json!({ "good": false })),
         _ => office(method, path, &uuid::Uuid::new_v4().simple().to_string()),
     }
 }
@@ -31,7 +32,10 @@ async fn id_of(company: &Company, path: &str) -> String {
         "/v1/knowledge/{id}" => ("knowledge_entries", "entry_id"),
         "/v1/providers/{id}" | "/v1/providers/{id}/test" => ("providers", "provider_id"),
         "/v1/api-keys/{id}" => ("api_keys", "api_key_id"),
-        "/v1/conversations/{id}/messages" => ("conversations", "conversation_id"),
+        "/v1/conversations/{id}/messages" | "/v1/conversations/{id}/hand-over" => {
+            ("conversations", "conversation_id")
+        }
+        "/v1/messages/{id}/rating" => ("messages", "message_id"),
         "/v1/notices/{id}/seen" => {
             notice(company).await;
             ("notices", "notice_id")

@@ -52,3 +52,4 @@ mod statements;
 mod template_updates;
 mod tools;
 mod turn;
+mod widget;
