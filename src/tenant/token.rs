@@ -253,7 +253,7 @@ mod tests {
         }
         assert_eq!(ring.verify("https://x", a, None, &format!("{}.{}.", parts[0], parts[1]), NOW), None);
         assert_eq!(ring.verify("https://x", a, None, &"a".repeat(3_000), NOW), None);
-        assert_eq!(ring.verify("https://x", a, "", NOW), None);
+        assert_eq!(ring.verify("https://x", a, None, "", NOW), None);
     }
 
     #[test]
