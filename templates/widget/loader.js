@@ -42,6 +42,7 @@ svg { display: block; width: 1.5em; height: 1.5em; fill: none; stroke: currentCo
 .corner.right { right: max(20px, env(safe-area-inset-right)); }
 .corner.left { left: max(20px, env(safe-area-inset-left)); }
 .bubble { display: grid; place-items: center; width: 60px; height: 60px; padding: 0; border: 0; border-radius: 50%; background: var(--accent); color: var(--on-accent); box-shadow: var(--shadow); transition: transform .15s; }
+.bubble svg { width: 28px; height: 28px; }
 .bubble:hover { transform: scale(1.06); }
 .greeting { position: absolute; bottom: 74px; display: flex; width: min(19rem, 100vw - 40px); border: 1px solid var(--line); border-radius: 16px; background: var(--surface); box-shadow: var(--shadow); }
 .right .greeting { right: 0; }
