@@ -22,6 +22,8 @@ pub enum Error {
     Unauthorized,
     /// Signed in, but the role does not allow it.
     Forbidden,
+    /// A browser was made to send this by another site's page, or does not say by whose.
+    CrossSite,
     /// E-mail or password is wrong; which of them is not said.
     WrongLogin,
     /// What was sent makes no sense; the sentence says what to change.
@@ -82,6 +84,13 @@ impl Error {
                 "Not allowed",
                 "Your role in this company does not allow this. Ask an administrator or the owner.".into(),
                 Level::Info,
+            ),
+            Self::CrossSite => (
+                StatusCode::FORBIDDEN,
+                "From elsewhere",
+                "This did not come from the dashboard's own page, so nothing was changed. Open the dashboard and do it there."
+                    .into(),
+                Level::Warn,
             ),
             Self::WrongLogin => (
                 StatusCode::UNAUTHORIZED,

@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::api_keys::KeyScope;
 use crate::config::{BODY_LIMIT, Config, Place};
+use crate::dashboard::{self, form};
 use crate::error::Error;
 use crate::ids::{CompanyId, RequestId};
 use crate::limiter::Refusals;
@@ -38,11 +39,13 @@ pub async fn serve(
     let request_id = RequestId::new(&*platform);
     let (head, body) = request.into_parts();
     let seen = Rc::new(Cell::new(None));
+    let (method, uri) = (head.method.clone(), head.uri.clone());
     let log = Log { method: head.method.clone(), request_id, started_ms, company: Rc::clone(&seen) };
     let (route, outcome) = answer(app, Rc::clone(&platform), head, body, request_id, seen).await;
     log.write(&*platform, route.map_or("-", |route| route.path), outcome.as_ref());
-    let mut response = outcome.unwrap_or_else(|error| match route.map(|route| &route.run) {
-        Some(Run::Program(..)) => openai_api::refusal(&error, request_id),
+    let mut response = outcome.unwrap_or_else(|error| match route {
+        Some(Route { run: Run::Program(..), .. }) => openai_api::refusal(&error, request_id),
+        Some(route) if route.for_browsers() => dashboard::refusal(&error, request_id, &method, &uri),
         _ => error.response(request_id),
     });
     let headers = response.headers_mut();
@@ -85,6 +88,15 @@ pub struct Route {
     pub run: Run,
 }
 
+impl Route {
+    /// Whether browsers call it by themselves, for pages and with forms: what it takes are forms, what it refuses with are
+    /// pages, and what changes something must come from a page of its own host.
+    #[must_use]
+    pub fn for_browsers(&self) -> bool {
+        self.path.strip_prefix("/dashboard").is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    }
+}
+
 /// Who may call a route, and what runs. Apex and operator routes answer on the platform's own host, all others on a company's.
 pub enum Run {
     /// Anyone, on the platform's host.
@@ -97,6 +109,8 @@ pub enum Run {
     Visitor(fn(Visitor, Call) -> Answer),
     /// A signed-in person of the company with this role or a higher one.
     Member(Role, fn(Member, Call) -> Answer),
+    /// The same in a browser, whose cookie proves the session: a page of the dashboard, or one of its forms.
+    Page(Role, fn(Member, Call) -> Answer),
     /// A program of the company's, with a key that has this scope.
     Program(KeyScope, fn(Program, Call) -> Answer),
 }
@@ -160,6 +174,8 @@ pub struct Call {
     pub platform: Rc<dyn Platform>,
     route: &'static Route,
     path: String,
+    /// Host and port as they were asked for.
+    authority: String,
     body: Cell<Option<Body>>,
     query: String,
     params: Vec<(&'static str, String)>,
@@ -222,12 +238,22 @@ impl Call {
         Ok(bytes)
     }
 
-    /// The body, as JSON.
+    /// The scheme and authority under which this host answers browsers, as their `Origin` header says it.
+    pub(crate) fn origin(&self) -> String {
+        let root = self.app.config.root.url();
+        let scheme = root.split_once("://").map_or("https", |(scheme, _)| scheme);
+        format!("{scheme}://{}", self.authority)
+    }
+
+    /// The body: JSON, or on the dashboard's pages the fields of a form.
     ///
     /// # Errors
     /// [`Error::TooLarge`], or [`Error::Invalid`] with what is wrong with it.
     pub async fn json<T: DeserializeOwned>(&self) -> Result<T, Error> {
         let bytes = self.bytes().await?;
+        if self.route.for_browsers() {
+            return form::read(&bytes);
+        }
         if bytes.is_empty() {
             return Err(Error::Invalid("The request has no body. Send a JSON object.".into()));
         }
@@ -280,7 +306,8 @@ async fn answer(
     request_id: RequestId,
     company: Rc<Cell<Option<CompanyId>>>,
 ) -> (Option<&'static Route>, Result<http::Response<Body>, Error>) {
-    let Some(place) = host(&head).and_then(|host| app.config.root.place(host)) else {
+    let authority = host(&head).unwrap_or_default().to_owned();
+    let Some(place) = app.config.root.place(&authority) else {
         return (None, Err(Error::NotFound));
     };
     let (route, params) = match find(&head, &place) {
@@ -298,11 +325,18 @@ async fn answer(
         platform,
         route,
         path,
+        authority,
         body,
         query,
         params,
         company,
     };
+    if route.for_browsers()
+        && route.method != "GET"
+        && let Err(error) = auth::same_origin(&call)
+    {
+        return (Some(route), Err(error));
+    }
     let outcome = match &route.run {
         Run::Apex(run) => run(call).await,
         Run::Operator(run) => match auth::operator(&call) {
@@ -323,6 +357,10 @@ async fn answer(
                 Err(error) => Err(error),
             }
         }
+        Run::Page(role, run) => match auth::page(&call, *role, permission(route.method, route.path)).await {
+            Ok(member) => run(member, call).await,
+            Err(error) => Err(error),
+        },
         Run::Program(scope, run) => match auth::program(&call, *scope).await {
             Ok(program) => run(program, call).await,
             Err(error) => Err(error),
@@ -377,7 +415,7 @@ fn matched(pattern: &'static str, path: &str) -> Option<Params> {
 }
 
 /// A value of a query: `+` is a blank, `%` and two digits a byte; what is no UTF-8 becomes U+FFFD.
-fn decoded(value: &str) -> String {
+pub(crate) fn decoded(value: &str) -> String {
     let mut bytes = Vec::with_capacity(value.len());
     let mut rest = value;
     while let Some(at) = rest.find(['+', '%']) {
@@ -453,6 +491,22 @@ mod tests {
             ("", ""),
         ] {
             assert_eq!(decoded(value), expected);
+        }
+    }
+
+    #[test]
+    fn what_is_for_browsers_is_what_a_cookie_opens() {
+        for route in ROUTES {
+            match route.run {
+                Run::Page(..) => assert!(route.for_browsers(), "{}", route.path),
+                // Signing in.
+                Run::Guest(_) => {
+                    let door = route.path.starts_with("/dashboard/sign-in");
+                    assert_eq!(route.for_browsers(), door, "{}", route.path);
+                }
+                _ => assert!(!route.for_browsers(), "{}", route.path),
+            }
+            assert!(!route.for_browsers() || ["GET", "POST"].contains(&route.method), "{}", route.path);
         }
     }
 

@@ -1,4 +1,4 @@
-//! What people and probes see: a company's page, its dashboard, the platform's page, health.
+//! What people and probes see: a company's page, the platform's page, health.
 //!
 //! It never writes into a page what a template engine has not escaped.
 
@@ -53,18 +53,6 @@ pub async fn home(scope: TenantScope) -> Result<Response<Body>, Error> {
     ))
 }
 
-/// `GET /dashboard` on a company's host: an empty frame; what is in it comes through the API, with a token.
-///
-/// # Errors
-/// None.
-pub async fn dashboard(scope: TenantScope) -> Result<Response<Body>, Error> {
-    page(&Dashboard {
-        company: scope.company_name(),
-        initial: initial(scope.company_name()),
-        version: assets::VERSION,
-    })
-}
-
 /// `GET /` on the platform's host: what Bulkhead is, and signing up.
 ///
 /// # Errors
@@ -95,7 +83,7 @@ pub async fn ready(call: Call) -> Result<Response<Body>, Error> {
 }
 
 /// A page, with headers that let it load nothing but its own files.
-fn page(template: &impl Template) -> Result<Response<Body>, Error> {
+pub(crate) fn page(template: &impl Template) -> Result<Response<Body>, Error> {
     let html = template.render().map_err(|error| Error::Internal(format!("page: {error}")))?;
     let mut response = content(StatusCode::OK, "text/html; charset=utf-8", html);
     let headers = response.headers_mut();
@@ -161,14 +149,6 @@ impl<'a> Home<'a> {
 }
 
 #[derive(Template)]
-#[template(path = "dashboard.html")]
-struct Dashboard<'a> {
-    company: &'a str,
-    initial: char,
-    version: u32,
-}
-
-#[derive(Template)]
 #[template(path = "landing.html")]
 struct Landing<'a> {
     /// What follows a company's slug and a dot in its address.
@@ -177,7 +157,7 @@ struct Landing<'a> {
 }
 
 /// A company's initial, for its badge.
-fn initial(company: &str) -> char {
+pub(crate) fn initial(company: &str) -> char {
     let first = company.chars().find(|c| c.is_alphanumeric()).unwrap_or('•');
     first.to_uppercase().next().unwrap_or(first)
 }

@@ -52,7 +52,7 @@ pub(super) async fn instead(
         }
         match before.complete {
             Some(true) => {
-                let done = Done { message: answer, source, why: None, spends: &[] };
+                let done = Done { message: Some(answer), source: Some(source), why: None, spends: &[] };
                 to.hear(Event::Done(&done)).await;
             }
             _ => {
