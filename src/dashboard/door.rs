@@ -75,6 +75,7 @@ fn inside(next: Option<&str>) -> String {
     let fits = |next: &&str| {
         next.strip_prefix(HOME).is_some_and(|rest| rest.is_empty() || rest.starts_with(['/', '?']))
             && !next.contains("//")
+            && !next.contains("..")
             && !next.starts_with(ADDRESS)
             && next.len() <= 300
             && next.bytes().all(|b| b.is_ascii_alphanumeric() || b"/-_.?=&%+~".contains(&b))
@@ -139,6 +140,7 @@ mod tests {
             "/dashboardx",
             "//evil.example/dashboard",
             "/dashboard//evil.example",
+            "/dashboard/../v1/company",
             "/dashboard/\\evil.example",
             "https://evil.example/dashboard",
             "/dashboard/sign-in?next=/dashboard/sign-in",
