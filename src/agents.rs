@@ -40,6 +40,8 @@ pub struct Answering {
     pub daily_limit_microusd: Option<u64>,
     /// What the ledger says it spent on the day, micro-dollars.
     pub ledger_spent_microusd: u64,
+    /// First name of the person who took the conversation over: then the agent is silent.
+    pub person: Option<String>,
 }
 
 /// The name of a tool that an agent may use.
@@ -61,9 +63,10 @@ pub struct Context {
 /// The agent of a visitor's conversation, and what the ledger says it spent on a day (`$4`).
 pub(crate) const AGENT_ANSWERING: TenantSql = crate::sql!(
     "select a.agent_id, a.slug, a.name, a.role, a.instructions, a.tier, a.daily_limit_microusd,
-            coalesce(d.spent_microusd, 0) as ledger_spent_microusd
+            coalesce(d.spent_microusd, 0) as ledger_spent_microusd, split_part(u.name, ' ', 1) as person
      from conversations c
      join agents a on a.company_id = c.company_id and a.agent_id = c.agent_id
+     left join users u on u.company_id = c.company_id and u.user_id = c.taken_over_by
      left join ledger_agent_days d on d.company_id = a.company_id and d.agent_id = a.agent_id and d.day = $4::date
      where c.company_id = $1 and c.conversation_id = $2 and c.visitor_id = $3 and a.enabled"
 );
@@ -225,23 +228,24 @@ pub(crate) fn check_slug(slug: &str) -> Result<(), Error> {
     ))
 }
 
+/// An agent, as the company's people see it.
 #[derive(Serialize, Deserialize)]
-struct Agent {
-    agent_id: AgentId,
-    slug: String,
-    name: String,
-    role: String,
-    greeting: String,
-    instructions: String,
-    tier: Tier,
-    is_default: bool,
-    enabled: bool,
+pub(crate) struct Agent {
+    pub(crate) agent_id: AgentId,
+    pub(crate) slug: String,
+    pub(crate) name: String,
+    pub(crate) role: String,
+    pub(crate) greeting: String,
+    pub(crate) instructions: String,
+    pub(crate) tier: Tier,
+    pub(crate) is_default: bool,
+    pub(crate) enabled: bool,
     /// Short names of the categories it may draw from.
-    scope: Vec<String>,
+    pub(crate) scope: Vec<String>,
     /// What it may do besides answering.
-    tools: Vec<String>,
+    pub(crate) tools: Vec<String>,
     /// What one can begin with, on buttons.
-    starters: Vec<String>,
+    pub(crate) starters: Vec<String>,
     /// Which colleagues it brings in, and when.
     handoffs: Vec<Handoff>,
 }
@@ -299,7 +303,8 @@ const AGENT_LIST: TenantSql = crate::sql!(
      order by a.position, a.slug"
 );
 
-const AGENT_READ: TenantSql = crate::sql!(
+/// An agent.
+pub(crate) const AGENT_READ: TenantSql = crate::sql!(
     "select a.agent_id, a.slug, a.name, a.role, a.greeting, a.instructions, a.tier, a.is_default, a.enabled,
             coalesce((select jsonb_agg(k.slug order by k.position, k.slug)
                       from agent_knowledge_scopes s

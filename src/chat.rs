@@ -1,7 +1,7 @@
 //! One chat turn, top to bottom.
 //!
-//! It never calls a model before the question is stored and the budget reserved, and never ends without a terminal
-//! event, a stored answer and a settled budget.
+//! It never calls a model before the question is stored and the budget reserved, never while a person has taken over, and
+//! never ends without a terminal event, a settled budget and, where an agent answers, a stored answer.
 
 pub mod events;
 mod model;
@@ -105,6 +105,8 @@ enum Plan {
     Model(Allowance),
     /// The knowledge base, word for word; an allowance that is not needed goes back.
     Knowledge(Option<Allowance>, Why),
+    /// A person of the company, who has taken the conversation over: the question waits for them.
+    Person(Option<Allowance>),
 }
 
 /// Why no model answers.
@@ -123,10 +125,15 @@ pub enum Why {
     NoModelFits,
     /// The provider did not answer.
     Provider,
+    /// A person has taken the conversation over.
+    Person,
 }
 
 impl Plan {
     fn make(read: &Read, allowance: Result<Allowance, Denied>) -> Self {
+        if read.agent.person.is_some() {
+            return Self::Person(allowance.ok());
+        }
         if read.models.is_empty() {
             return Self::Knowledge(allowance.ok(), Why::NoProvider);
         }
@@ -172,8 +179,17 @@ impl Turn {
                 told.bill = allowance.map(Allowance::close);
                 told
             }
+            Plan::Person(allowance) => return self.left_to_person(allowance.map(Allowance::close), to).await,
         };
         self.finish(told, to).await;
+    }
+
+    /// Says that a person will answer, and no more. Their answer is read from the conversation.
+    async fn left_to_person(self, bill: Option<Bill>, mut to: Listener) {
+        give_back(&self.visitor, &self.question, bill).await;
+        to.hear(Event::Person(self.read.agent.person.as_deref().unwrap_or_default())).await;
+        let done = Done { message: None, source: None, why: Some(Why::Person), stop: None, spends: &[] };
+        to.hear(Event::Done(&done)).await;
     }
 
     /// What a model said; the knowledge base speaks when it said nothing.
@@ -255,8 +271,9 @@ impl Turn {
         }
         let end = match (&kept, told.broken) {
             (Ok(()), None) => {
-                let (source, why, stop) = (told.source, told.why, told.stop);
-                to.hear(Event::Done(&Done { message: answer, source, why, stop, spends })).await;
+                let (source, why, stop) = (Some(told.source), told.why, told.stop);
+                let done = Done { message: Some(answer), source, why, stop, spends };
+                to.hear(Event::Done(&done)).await;
                 return;
             }
             (Ok(()), Some(_)) => Error::BrokeOff.problem(scope.request_id()),

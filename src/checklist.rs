@@ -53,16 +53,17 @@ pub async fn change(member: Member, call: Call) -> Result<Response<Body>, Error>
     row.written::<Item>(&member, StatusCode::OK, vec![(ITEM_CHANGE, fields)]).await
 }
 
+/// Something that an owner does or confirms.
 #[derive(Serialize, Deserialize)]
-struct Item {
-    item_id: ItemId,
-    slug: String,
-    kind: String,
-    title: String,
-    help: String,
-    value: String,
+pub(crate) struct Item {
+    pub(crate) item_id: ItemId,
+    pub(crate) slug: String,
+    pub(crate) kind: String,
+    pub(crate) title: String,
+    pub(crate) help: String,
+    pub(crate) value: String,
     /// Null while open.
-    done_at: Option<String>,
+    pub(crate) done_at: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -73,7 +74,7 @@ struct ItemChange {
 }
 
 /// A price's value is what its service costs now.
-const ITEM_LIST: TenantSql = crate::sql!(
+pub(crate) const ITEM_LIST: TenantSql = crate::sql!(
     "select i.item_id, i.slug, i.kind, i.title, i.help, i.done_at,
             case when i.kind <> 'price' then i.value
                  when s.price_from_cents is null then 'on request'

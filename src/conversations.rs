@@ -37,6 +37,8 @@ pub enum Author {
     Visitor,
     /// The company's agent.
     Agent,
+    /// A person of the company.
+    Member,
 }
 
 /// Where an answer came from.
@@ -76,8 +78,15 @@ impl Said {
     pub fn to_turn(&self) -> Turn {
         match self.author {
             Author::Visitor => Turn::User(self.body.clone()),
-            Author::Agent => Turn::answer(self.body.clone()),
+            // To a model, people of the company are on its own side.
+            Author::Agent | Author::Member => Turn::answer(self.body.clone()),
         }
+    }
+
+    /// Whether a person of the company said it.
+    #[must_use]
+    pub fn by_person(&self) -> bool {
+        self.author == Author::Member
     }
 }
 
@@ -85,6 +94,8 @@ impl Said {
 struct Message {
     message_id: MessageId,
     author: Author,
+    /// First name of the person of the company who wrote it.
+    person: Option<String>,
     body: String,
     complete: bool,
     source: Option<Source>,
@@ -97,9 +108,10 @@ const CONVERSATION_READ: TenantSql = crate::sql!(
 );
 
 const MESSAGE_LIST: TenantSql = crate::sql!(
-    "select m.message_id, m.author, m.body, m.complete, m.source, m.citations, m.created_at
+    "select m.message_id, m.author, split_part(u.name, ' ', 1) as person, m.body, m.complete, m.source, m.citations, m.created_at
      from conversations c
      join messages m on m.company_id = c.company_id and m.conversation_id = c.conversation_id
+     left join users u on u.company_id = m.company_id and u.user_id = m.user_id
      where c.company_id = $1 and c.conversation_id = $2 and c.visitor_id = $3
      order by m.message_id
      limit 1000"

@@ -24,6 +24,8 @@ pub enum Error {
     Forbidden,
     /// The page that calls is of an origin that the company does not list.
     Elsewhere,
+    /// A browser was made to send this by another site's page, or does not say by whose.
+    CrossSite,
     /// E-mail or password is wrong; which of them is not said.
     WrongLogin,
     /// What was sent makes no sense; the sentence says what to change.
@@ -90,6 +92,13 @@ impl Error {
                 "Not on this page",
                 "Pages of this origin may not use this company's chat. Its people list those that may in the widget's settings.".into(),
                 Level::Info,
+            ),
+            Self::CrossSite => (
+                StatusCode::FORBIDDEN,
+                "From elsewhere",
+                "This did not come from the dashboard's own page, so nothing was changed. Open the dashboard and do it there."
+                    .into(),
+                Level::Warn,
             ),
             Self::WrongLogin => (
                 StatusCode::UNAUTHORIZED,

@@ -61,6 +61,8 @@ ids! {
     ConversationId,
     /// One message of a conversation.
     MessageId,
+    /// A note that the company's people wrote about a conversation.
+    NoteId,
     /// Something an agent remembers of a visitor beyond one conversation.
     MemoryId,
     /// A group of knowledge entries.

@@ -141,22 +141,24 @@ fn no_category(slug: &str) -> Error {
     Error::Invalid(format!("There is no category {slug:?}. GET /v1/knowledge/categories lists them."))
 }
 
+/// A category, and how many entries are in it.
 #[derive(Serialize, Deserialize)]
-struct Category {
-    category_id: CategoryId,
-    slug: String,
-    name: String,
-    entries: u32,
+pub(crate) struct Category {
+    pub(crate) category_id: CategoryId,
+    pub(crate) slug: String,
+    pub(crate) name: String,
+    pub(crate) entries: u32,
 }
 
+/// An entry, as the company's people see it.
 #[derive(Serialize, Deserialize)]
-struct Entry {
-    entry_id: EntryId,
-    category: String,
-    question: String,
-    answer: String,
-    keywords: String,
-    to_confirm: bool,
+pub(crate) struct Entry {
+    pub(crate) entry_id: EntryId,
+    pub(crate) category: String,
+    pub(crate) question: String,
+    pub(crate) answer: String,
+    pub(crate) keywords: String,
+    pub(crate) to_confirm: bool,
     origin: String,
     updated_at: String,
 }
@@ -180,7 +182,8 @@ struct EntryChange {
     to_confirm: Option<bool>,
 }
 
-const CATEGORY_LIST: TenantSql = crate::sql!(
+/// The categories in order.
+pub(crate) const CATEGORY_LIST: TenantSql = crate::sql!(
     "select c.category_id, c.slug, c.name, count(e.entry_id) as entries
      from knowledge_categories c
      left join knowledge_entries e on e.company_id = c.company_id and e.category_id = c.category_id
@@ -189,7 +192,8 @@ const CATEGORY_LIST: TenantSql = crate::sql!(
      order by c.position, c.slug"
 );
 
-const ENTRY_LIST: TenantSql = crate::sql!(
+/// All entries, in their categories' order.
+pub(crate) const ENTRY_LIST: TenantSql = crate::sql!(
     "select e.entry_id, c.slug as category, e.question, e.answer, e.keywords, e.to_confirm, e.origin, e.updated_at
      from knowledge_entries e
      join knowledge_categories c on c.company_id = e.company_id and c.category_id = e.category_id

@@ -138,22 +138,23 @@ impl NewLead {
     }
 }
 
+/// A lead, as the company's people see it.
 #[derive(Serialize, Deserialize)]
-struct Lead {
-    lead_id: LeadId,
-    name: String,
-    email: Option<String>,
-    phone: Option<String>,
-    message: String,
-    status: String,
+pub(crate) struct Lead {
+    pub(crate) lead_id: LeadId,
+    pub(crate) name: String,
+    pub(crate) email: Option<String>,
+    pub(crate) phone: Option<String>,
+    pub(crate) message: String,
+    pub(crate) status: String,
     /// Short name of the stage; null when its stage was removed.
-    stage: Option<String>,
+    pub(crate) stage: Option<String>,
     /// Whether it has waited longer there than the stage says.
-    stale: bool,
+    pub(crate) stale: bool,
     /// Names of the labels whose words it says.
-    labels: Vec<String>,
-    conversation_id: Option<ConversationId>,
-    created_at: String,
+    pub(crate) labels: Vec<String>,
+    pub(crate) conversation_id: Option<ConversationId>,
+    pub(crate) created_at: String,
 }
 
 /// Keeps how a visitor can be reached; what is said later counts.
@@ -176,7 +177,8 @@ const LEAD_ADD: TenantSql = crate::sql!(
      where k.company_id = $1 and k.visitor_id = $3 and (c.conversation_id is not null or $4::uuid is null)"
 );
 
-const LEAD_LIST: TenantSql = crate::sql!(
+/// All leads, newest first.
+pub(crate) const LEAD_LIST: TenantSql = crate::sql!(
     "with worded as materialized (
          select b.name, b.position, string_agg('(' || q.query::text || ')', ' | ')::tsquery as query
          from labels b

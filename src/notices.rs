@@ -37,14 +37,15 @@ pub async fn seen(member: Member, call: Call) -> Result<Response<Body>, Error> {
     Ok(no_content())
 }
 
+/// A notice, as the company's people see it.
 #[derive(Serialize, Deserialize)]
-struct Notice {
-    notice_id: NoticeId,
-    kind: String,
-    conversation_id: Option<ConversationId>,
-    body: String,
-    created_at: String,
-    seen_at: Option<String>,
+pub(crate) struct Notice {
+    pub(crate) notice_id: NoticeId,
+    pub(crate) kind: String,
+    pub(crate) conversation_id: Option<ConversationId>,
+    pub(crate) body: String,
+    pub(crate) created_at: String,
+    pub(crate) seen_at: Option<String>,
 }
 
 /// Tells the company's people: kind, conversation, and what happened in a sentence or two.
@@ -52,7 +53,8 @@ pub(crate) const NOTICE_ADD: TenantSql = crate::sql!(
     "insert into notices (company_id, notice_id, kind, conversation_id, body) values ($1, $2, $3, $4, $5)"
 );
 
-const NOTICE_LIST: TenantSql = crate::sql!(
+/// Those that nobody has seen first, newest first.
+pub(crate) const NOTICE_LIST: TenantSql = crate::sql!(
     "select notice_id, kind, conversation_id, body, created_at, seen_at
      from notices
      where company_id = $1

@@ -15,13 +15,14 @@ use crate::routes::{Call, ROUTES, Run, json as answer};
 /// None.
 pub async fn show(call: Call) -> Result<Response<Body>, Error> {
     let mut paths = Map::new();
-    for route in ROUTES {
+    // Pages are for people.
+    for route in ROUTES.iter().filter(|route| !route.for_browsers()) {
         let (who, security) = match route.run {
             Run::Apex(_) => ("Platform", json!([])),
             Run::Operator(_) => ("Operator", json!([{ "operator": [] }])),
             Run::Guest(_) => ("Anyone, on a company's host", json!([])),
             Run::Visitor(_) => ("Visitors", json!([{ "visitor": [] }])),
-            Run::Member(..) => ("Members", json!([{ "member": [] }])),
+            Run::Member(..) | Run::Page(..) => ("Members", json!([{ "member": [] }])),
             Run::Program(..) => ("Programs", json!([{ "program": [] }])),
         };
         let parameters = if route.path.contains("{id}") {

@@ -96,15 +96,16 @@ impl Outcome {
     }
 }
 
+/// A stage, and how many leads stand in it.
 #[derive(Serialize, Deserialize)]
-struct Stage {
-    stage_id: StageId,
-    slug: String,
-    name: String,
+pub(crate) struct Stage {
+    pub(crate) stage_id: StageId,
+    pub(crate) slug: String,
+    pub(crate) name: String,
     outcome: Outcome,
-    stale_days: Option<u32>,
-    position: u32,
-    leads: u32,
+    pub(crate) stale_days: Option<u32>,
+    pub(crate) position: u32,
+    pub(crate) leads: u32,
 }
 
 #[derive(Deserialize)]
@@ -125,7 +126,8 @@ struct StageChange {
     position: Option<u32>,
 }
 
-const STAGE_LIST: TenantSql = crate::sql!(
+/// The stages in order.
+pub(crate) const STAGE_LIST: TenantSql = crate::sql!(
     "select s.stage_id, s.slug, s.name, s.outcome, s.stale_days, s.position,
             (select count(*) from leads l where l.company_id = s.company_id and l.stage_id = s.stage_id) as leads
      from pipeline_stages s

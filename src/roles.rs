@@ -18,7 +18,8 @@ use crate::upkeep;
 /// What a signed-in person's request needs besides its role; empty where the role is enough.
 #[must_use]
 pub fn permission(method: &str, path: &str) -> &'static str {
-    let area = path.strip_prefix("/v1/").and_then(|rest| rest.split('/').next()).unwrap_or("");
+    let area = path.strip_prefix("/v1/").or_else(|| path.strip_prefix("/dashboard/"));
+    let area = area.and_then(|rest| rest.split('/').next()).unwrap_or("");
     AREAS
         .iter()
         .find(|(name, ..)| *name == area)
@@ -71,8 +72,10 @@ const AREAS: &[(&str, &str, &str)] = &[
     ("checklist", "checklist.read", "checklist.write"),
     ("closures", "hours.read", "hours.write"),
     ("contexts", "contexts.read", "contexts.write"),
+    ("conversations", "conversations.read", "conversations.write"),
     ("follow-ups", "follow-ups.read", "follow-ups.write"),
     ("hours", "hours.read", "hours.write"),
+    ("inbox", "conversations.read", "conversations.write"),
     ("knowledge", "knowledge.read", "knowledge.write"),
     ("labels", "labels.read", "labels.write"),
     ("lead-questions", "questions.read", "questions.write"),
@@ -118,8 +121,9 @@ mod tests {
     #[test]
     fn every_route_of_a_member_needs_a_permission_or_says_why_not() {
         // Signing out and knowing where one is are everybody's; the company itself only its owner changes.
-        let free = ["/v1/logout", "/v1/company"];
-        for route in ROUTES.iter().filter(|route| matches!(route.run, Run::Member(..))) {
+        // The overview leaves out what somebody may not read.
+        let free = ["/v1/logout", "/v1/company", "/dashboard", "/dashboard/sign-out"];
+        for route in ROUTES.iter().filter(|route| matches!(route.run, Run::Member(..) | Run::Page(..))) {
             let needed = permission(route.method, route.path);
             assert_eq!(needed.is_empty(), free.contains(&route.path), "{} {}", route.method, route.path);
             assert!(

@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::api_keys::KeyScope;
 use crate::config::{BODY_LIMIT, Config, Place};
+use crate::dashboard::{self, form};
 use crate::error::Error;
 use crate::ids::{CompanyId, RequestId};
 use crate::limiter::Refusals;
@@ -39,12 +40,14 @@ pub async fn serve(
     let request_id = RequestId::new(&*platform);
     let (head, body) = request.into_parts();
     let seen = Rc::new(Cell::new(None));
+    let (method, uri) = (head.method.clone(), head.uri.clone());
     let log = Log { method: head.method.clone(), request_id, started_ms, company: Rc::clone(&seen) };
     let mut origin = None;
     let (route, outcome) = answer(app, Rc::clone(&platform), head, body, request_id, seen, &mut origin).await;
     log.write(&*platform, route.map_or("-", |route| route.path), outcome.as_ref());
-    let mut response = outcome.unwrap_or_else(|error| match route.map(|route| &route.run) {
-        Some(Run::Program(..)) => openai_api::refusal(&error, request_id),
+    let mut response = outcome.unwrap_or_else(|error| match route {
+        Some(Route { run: Run::Program(..), .. }) => openai_api::refusal(&error, request_id),
+        Some(route) if route.for_browsers() => dashboard::refusal(&error, request_id, &method, &uri),
         _ => error.response(request_id),
     });
     if route.is_some_and(|route| route.cross_origin) {
@@ -93,6 +96,15 @@ pub struct Route {
     pub cross_origin: bool,
 }
 
+impl Route {
+    /// Whether browsers call it by themselves, for pages and with forms: what it takes are forms, what it refuses with are
+    /// pages, and what changes something must come from a page of its own host.
+    #[must_use]
+    pub fn for_browsers(&self) -> bool {
+        self.path.strip_prefix("/dashboard").is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    }
+}
+
 /// Who may call a route, and what runs. Apex and operator routes answer on the platform's own host, all others on a company's.
 pub enum Run {
     /// Anyone, on the platform's host.
@@ -105,6 +117,8 @@ pub enum Run {
     Visitor(fn(Visitor, Call) -> Answer),
     /// A signed-in person of the company with this role or a higher one.
     Member(Role, fn(Member, Call) -> Answer),
+    /// The same in a browser, whose cookie proves the session: a page of the dashboard, or one of its forms.
+    Page(Role, fn(Member, Call) -> Answer),
     /// A program of the company's, with a key that has this scope.
     Program(KeyScope, fn(Program, Call) -> Answer),
 }
@@ -239,12 +253,15 @@ impl Call {
         Ok(bytes)
     }
 
-    /// The body, as JSON.
+    /// The body: JSON, or on the dashboard's pages the fields of a form.
     ///
     /// # Errors
     /// [`Error::TooLarge`], or [`Error::Invalid`] with what is wrong with it.
     pub async fn json<T: DeserializeOwned>(&self) -> Result<T, Error> {
         let bytes = self.bytes().await?;
+        if self.route.for_browsers() {
+            return form::read(&bytes);
+        }
         if bytes.is_empty() {
             return Err(Error::Invalid("The request has no body. Send a JSON object.".into()));
         }
@@ -329,6 +346,12 @@ async fn answer(
         }
         call.origin.clone_from(origin);
     }
+    if route.for_browsers()
+        && route.method != "GET"
+        && let Err(error) = auth::same_origin(&call)
+    {
+        return (Some(route), Err(error));
+    }
     let outcome = match &route.run {
         Run::Apex(run) => run(call).await,
         Run::Operator(run) => match auth::operator(&call) {
@@ -349,6 +372,10 @@ async fn answer(
                 Err(error) => Err(error),
             }
         }
+        Run::Page(role, run) => match auth::page(&call, *role, permission(route.method, route.path)).await {
+            Ok(member) => run(member, call).await,
+            Err(error) => Err(error),
+        },
         Run::Program(scope, run) => match auth::program(&call, *scope).await {
             Ok(program) => run(program, call).await,
             Err(error) => Err(error),
@@ -408,7 +435,7 @@ fn matched(pattern: &'static str, path: &str) -> Option<Params> {
 }
 
 /// A value of a query: `+` is a blank, `%` and two digits a byte; what is no UTF-8 becomes U+FFFD.
-fn decoded(value: &str) -> String {
+pub(crate) fn decoded(value: &str) -> String {
     let mut bytes = Vec::with_capacity(value.len());
     let mut rest = value;
     while let Some(at) = rest.find(['+', '%']) {
@@ -484,6 +511,22 @@ mod tests {
             ("", ""),
         ] {
             assert_eq!(decoded(value), expected);
+        }
+    }
+
+    #[test]
+    fn what_is_for_browsers_is_what_a_cookie_opens() {
+        for route in ROUTES {
+            match route.run {
+                Run::Page(..) => assert!(route.for_browsers(), "{}", route.path),
+                // Signing in.
+                Run::Guest(_) => {
+                    let door = route.path.starts_with("/dashboard/sign-in");
+                    assert_eq!(route.for_browsers(), door, "{}", route.path);
+                }
+                _ => assert!(!route.for_browsers(), "{}", route.path),
+            }
+            assert!(!route.for_browsers() || ["GET", "POST"].contains(&route.method), "{}", route.path);
         }
     }
 

@@ -1,5 +1,6 @@
 //! Sessions: signing in and out, renewing tokens, and visitor tokens.
 //!
+//! A session is proven by an access token at the JSON API and by a cookie on the dashboard's pages; both are checked alike.
 //! It never says whether an e-mail address is known here, and never keeps a password or a refresh token in the clear.
 
 use argon2::{Algorithm, Argon2, Params, PasswordHasher, PasswordVerifier, Version};
@@ -48,8 +49,24 @@ pub async fn visitor(scope: TenantScope, call: Call) -> Result<Response<Body>, E
 /// tries.
 pub async fn login(scope: TenantScope, call: Call) -> Result<Response<Body>, Error> {
     let login = call.json::<Login>().await?;
+    let (user, refresh) = begin(&scope, &login).await?;
+    tokens(&scope, user, &refresh)
+}
+
+/// Signs a browser in: the session cookie's value. Its session has no refresh token that anybody knows, so it can be
+/// neither renewed nor turned into one of the API's.
+///
+/// # Errors
+/// As [`login`].
+pub(crate) async fn page(scope: &TenantScope, login: &Login) -> Result<String, Error> {
+    let (user, refresh) = begin(scope, login).await?;
+    scope.page_token(user, refresh.session)
+}
+
+/// Checks e-mail address and password, and begins a session.
+async fn begin(scope: &TenantScope, login: &Login) -> Result<(UserId, RefreshToken), Error> {
     let email = login.email.trim().to_lowercase();
-    count_attempt(&scope, &email).await?;
+    count_attempt(scope, &email).await?;
     let mut batch = scope.batch();
     let account = batch.add::<Account>(ACCOUNT_READ, params![&email]);
     let account = batch.send().await?.maybe(account)?;
@@ -62,7 +79,7 @@ pub async fn login(scope: TenantScope, call: Call) -> Result<Response<Body>, Err
     let mut batch = scope.batch();
     batch.run(SESSION_BEGIN, params![session, account.user_id, &refresh.hash()[..], SESSION_S]);
     batch.send().await?;
-    tokens(&scope, account.user_id, &refresh)
+    Ok((account.user_id, refresh))
 }
 
 /// `POST /v1/token/refresh`: new tokens for a refresh token, once. One that comes back after that was stolen, by
@@ -176,11 +193,12 @@ impl RefreshToken {
     }
 }
 
+/// What somebody signs in with.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Login {
-    email: String,
-    password: String,
+pub(crate) struct Login {
+    pub(crate) email: String,
+    pub(crate) password: String,
 }
 
 #[derive(Deserialize)]

@@ -1,4 +1,4 @@
-//! What people and probes see: a company's page, its dashboard, the platform's page, health.
+//! What people and probes see: a company's page, the platform's page, health.
 //!
 //! It never writes into a page what a template engine has not escaped.
 
@@ -53,28 +53,13 @@ pub async fn home(scope: TenantScope) -> Result<Response<Body>, Error> {
     ))
 }
 
-/// `GET /dashboard` on a company's host: an empty frame; what is in it comes through the API, with a token.
-///
-/// # Errors
-/// None.
-pub async fn dashboard(scope: TenantScope) -> Result<Response<Body>, Error> {
-    page(&Dashboard {
-        company: scope.company_name(),
-        initial: initial(scope.company_name()),
-        version: assets::VERSION,
-    })
-}
-
 /// `GET /` on the platform's host: what Bulkhead is, and signing up.
 ///
 /// # Errors
 /// None.
 pub async fn landing(call: Call) -> Result<Response<Body>, Error> {
     let root = call.app.config.root.url();
-    page(&Landing {
-        domain: root.split_once("://").map_or("", |(_, domain)| domain),
-        version: assets::VERSION,
-    })
+    page(&Landing { domain: root.split_once("://").map_or("", |(_, domain)| domain) })
 }
 
 /// `GET /healthz`: the worker runs. Asks nobody else.
@@ -95,7 +80,7 @@ pub async fn ready(call: Call) -> Result<Response<Body>, Error> {
 }
 
 /// A page, with headers that let it load nothing but its own files.
-fn page(template: &impl Template) -> Result<Response<Body>, Error> {
+pub(crate) fn page(template: &impl Template) -> Result<Response<Body>, Error> {
     let html = template.render().map_err(|error| Error::Internal(format!("page: {error}")))?;
     let mut response = content(StatusCode::OK, "text/html; charset=utf-8", html);
     let headers = response.headers_mut();
@@ -123,7 +108,6 @@ struct Home<'a> {
     week: Vec<Day>,
     questions: Vec<Question>,
     around: Around,
-    version: u32,
 }
 
 /// Services that are seen at once.
@@ -150,17 +134,8 @@ impl<'a> Home<'a> {
             week: if hours.is_empty() { Vec::new() } else { week(hours) },
             questions,
             around,
-            version: assets::VERSION,
         }
     }
-}
-
-#[derive(Template)]
-#[template(path = "dashboard.html")]
-struct Dashboard<'a> {
-    company: &'a str,
-    initial: char,
-    version: u32,
 }
 
 #[derive(Template)]
@@ -168,11 +143,10 @@ struct Dashboard<'a> {
 struct Landing<'a> {
     /// What follows a company's slug and a dot in its address.
     domain: &'a str,
-    version: u32,
 }
 
 /// A company's initial, for its badge.
-fn initial(company: &str) -> char {
+pub(crate) fn initial(company: &str) -> char {
     let first = company.chars().find(|c| c.is_alphanumeric()).unwrap_or('•');
     first.to_uppercase().next().unwrap_or(first)
 }

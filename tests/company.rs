@@ -1,5 +1,7 @@
 //! A company of a test's own, and the people who use it: signs up, mints tokens, asks, reads event streams.
 
+use std::fmt::Write as _;
+
 use futures_util::StreamExt;
 use http::Method;
 use serde_json::{Value, json};
@@ -78,23 +80,34 @@ impl Company {
         format!("{}.localhost", self.slug)
     }
 
-    /// A request on this company's host, with a token unless it is empty.
+    /// A request on this company's host, with a token unless it is empty. On the dashboard it is what the browser of whoever
+    /// has that token sends from there.
     pub fn request(&self, token: &str, method: Method, path: &str) -> reqwest::RequestBuilder {
         let request = self.stand.http(&self.host(), method, path);
-        if token.is_empty() { request } else { request.bearer_auth(token) }
+        match token {
+            _ if is_page(path) => {
+                request.header("sec-fetch-site", "same-origin").header("cookie", cookie(token))
+            }
+            "" => request,
+            token => request.bearer_auth(token),
+        }
     }
 
     /// Status and JSON of a request on this company's host; null where there is no body.
     pub async fn call(&self, token: &str, method: Method, path: &str, body: Option<Value>) -> (u16, Value) {
         let request = self.request(token, method, path);
         let request = match body {
-            Some(body) => request.json(&body),
+            Some(body) => with(request, path, &body),
             None => request,
         };
         let response = request.send().await.unwrap();
         let status = response.status().as_u16();
         let bytes = response.bytes().await.unwrap();
-        let value = if bytes.is_empty() { Value::Null } else { serde_json::from_slice(&bytes).unwrap() };
+        let value = match bytes.is_empty() {
+            true => Value::Null,
+            false if is_page(path) => String::from_utf8_lossy(&bytes).into(),
+            false => serde_json::from_slice(&bytes).unwrap(),
+        };
         (status, value)
     }
 
@@ -164,6 +177,9 @@ impl Company {
             "insert into notices (company_id, notice_id, kind, conversation_id, body)
              select company_id, gen_random_uuid(), 'lead', conversation_id, 'Vera wants to hear from you.'
              from conversations where company_id = $1::text::uuid limit 1 returning 1",
+            "insert into conversation_notes (company_id, note_id, conversation_id, user_id, body)
+             select c.company_id, gen_random_uuid(), c.conversation_id, u.user_id, 'A good customer.'
+             from conversations c join users u using (company_id) where c.company_id = $1::text::uuid limit 1 returning 1",
             "insert into tool_calls (company_id, message_id, call, tool, arguments, outcome, done)
              select company_id, message_id, 1, 'look_up_knowledge', '{\"query\": \"visit\"}', 'A visit costs something.', true
              from messages where company_id = $1::text::uuid and author = 'visitor' limit 1 returning 1",
@@ -247,6 +263,56 @@ impl Visitor<'_> {
     pub async fn refused(&self, body: Value) -> (u16, Value) {
         self.company.call(&self.token, Method::POST, "/v1/chat", Some(body)).await
     }
+}
+
+/// Whether a path is the dashboard's: pages and forms.
+#[must_use]
+pub fn is_page(path: &str) -> bool {
+    path == "/dashboard" || path.starts_with("/dashboard/") || path.starts_with("/dashboard?")
+}
+
+/// The cookie header of whoever has this access token at the stand's worker.
+#[must_use]
+pub fn cookie(access: &str) -> String {
+    format!("__Host-session={}", crate::token::page(access, "k2", &crate::token::SIGNING_KEY))
+}
+
+/// The request with this body: JSON, or for a page a form with the same fields.
+pub fn with(request: reqwest::RequestBuilder, path: &str, body: &Value) -> reqwest::RequestBuilder {
+    if !is_page(path) {
+        return request.json(body);
+    }
+    request.header("content-type", "application/x-www-form-urlencoded").body(form(body))
+}
+
+/// An object as a form.
+#[must_use]
+pub fn form(body: &Value) -> String {
+    let mut fields = Vec::new();
+    flatten("", body, &mut fields);
+    fields.join("&")
+}
+
+fn flatten(name: &str, value: &Value, fields: &mut Vec<String>) {
+    let inner = |field: &str| if name.is_empty() { field.to_owned() } else { format!("{name}.{field}") };
+    match value {
+        Value::Object(object) => {
+            object.iter().for_each(|(field, value)| flatten(&inner(field), value, fields));
+        }
+        Value::Array(list) => list.iter().for_each(|value| flatten(name, value, fields)),
+        Value::String(text) => fields.push(format!("{}={}", escape(name), escape(text))),
+        other => fields.push(format!("{}={other}", escape(name))),
+    }
+}
+
+fn escape(text: &str) -> String {
+    text.bytes().fold(String::new(), |mut all, byte| {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' => all.push(char::from(byte)),
+            other => write!(all, "%{other:02X}").unwrap(),
+        }
+        all
+    })
 }
 
 /// The access token and the refresh token that signing this address in brings.

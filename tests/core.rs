@@ -11,7 +11,7 @@ use bulkhead::config::Config;
 use bulkhead::{App, platform::Body};
 use serde_json::{Value, json};
 
-use crate::company::{Company, Event, PASSWORD, read_events};
+use crate::company::{Company, Event, PASSWORD, form, is_page, read_events};
 use crate::native::Native;
 use crate::stand::{Stand, tool};
 
@@ -98,6 +98,11 @@ impl Core {
         token: &str,
         body: Option<Value>,
     ) -> http::Response<Body> {
+        if is_page(path) {
+            let cookie = format!("__Host-session={}", crate::token::page(token, "k", &[7; 32]));
+            let headers = [("cookie", cookie.as_str()), ("sec-fetch-site", "same-origin")];
+            return self.serve_with(host, method, path, &headers, body).await;
+        }
         let bearer = format!("Bearer {token}");
         let headers = if token.is_empty() { &[][..] } else { &[("authorization", bearer.as_str())] };
         self.serve_with(host, method, path, headers, body).await
@@ -117,7 +122,8 @@ impl Core {
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        let body = body.map_or(Body::empty(), |body| Body::from(body.to_string()));
+        let text = |body: Value| if is_page(path) { form(&body) } else { body.to_string() };
+        let body = body.map_or(Body::empty(), |body| Body::from(text(body)));
         bulkhead::serve(Rc::clone(&self.app), self.native.platform(), request.body(body).unwrap()).await
     }
 

@@ -39,6 +39,12 @@ impl Token {
         token
     }
 
+    /// What a session cookie of this company holds, good for ten minutes.
+    #[must_use]
+    pub fn page(company: &Company, user: &str, session: &str) -> Self {
+        Self::access(company, user, session).header("typ", "page+jwt")
+    }
+
     /// A visitor token of this company, good for ten minutes.
     #[must_use]
     pub fn visitor(company: &Company, visitor: &str) -> Self {
@@ -81,6 +87,22 @@ impl Token {
     #[must_use]
     pub fn with_signature(&self, signature: &str) -> String {
         format!("{}.{}.{signature}", base64(self.header.to_string()), base64(self.claims.to_string()))
+    }
+}
+
+/// The session cookie of whoever has this access token, in the same session and as long; any other text as it is.
+#[must_use]
+pub fn page(access: &str, kid: &str, key: &[u8]) -> String {
+    let part = |at: usize| {
+        let part = Base64UrlUnpadded::decode_vec(access.split('.').nth(at)?).ok()?;
+        serde_json::from_slice::<Value>(&part).ok()
+    };
+    match (part(0), part(1)) {
+        (Some(header), Some(claims)) if header["typ"] == "access+jwt" => {
+            let header = json!({ "alg": "HS256", "kid": kid, "typ": "page+jwt" });
+            Token { header, claims }.sign_with(key)
+        }
+        _ => access.to_owned(),
     }
 }
 

@@ -35,6 +35,8 @@ pub enum Event<'a> {
     },
     /// What the answer rests on.
     Citations(&'a [Value]),
+    /// A person of the company answers in the agent's place, later: their first name. Nothing else comes but `Done`.
+    Person(&'a str),
     /// The answer is whole, stored and paid for.
     Done(&'a Done<'a>),
     /// The turn failed: a problem document (RFC 9457).
@@ -43,10 +45,10 @@ pub enum Event<'a> {
 
 /// How a turn ended.
 pub struct Done<'a> {
-    /// The answer.
-    pub message: MessageId,
-    /// Where it came from.
-    pub source: Source,
+    /// The answer; `None` when a person will give it.
+    pub message: Option<MessageId>,
+    /// Where it came from; `None` when a person will give it.
+    pub source: Option<Source>,
     /// Why no model answered; `None` when one did.
     pub why: Option<Why>,
     /// Why the model that answered stopped; `None` when none did.
@@ -61,7 +63,7 @@ pub trait Format {
     fn write(&mut self, event: &Event<'_>) -> Option<Bytes>;
 }
 
-/// Bulkhead's own server-sent events: `start`, `delta`, `tool`, `citations`, `done`, `error`.
+/// Bulkhead's own server-sent events: `start`, `delta`, `tool`, `citations`, `person`, `done`, `error`.
 pub struct Sse;
 
 impl Format for Sse {
@@ -75,6 +77,7 @@ impl Format for Sse {
             Event::Delta(text) => sse::encode("delta", &json!({ "text": text })),
             Event::Tool { name, done } => sse::encode("tool", &json!({ "name": name, "done": done })),
             Event::Citations(citations) => sse::encode("citations", citations),
+            Event::Person(name) => sse::encode("person", &json!({ "name": name })),
             Event::Done(done) => sse::encode("done", &done.to_json()),
             Event::Error(problem) => sse::encode("error", problem),
         })

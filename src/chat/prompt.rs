@@ -90,9 +90,10 @@ impl Read {
         Prompt { system, stable_bytes, turns, tools, max_output_tokens }
     }
 
-    /// What was said before in this conversation: as Redis remembers it, else as Postgres has it.
+    /// What was said before in this conversation: as Redis remembers it, else as Postgres has it. What a person said, and
+    /// was asked, only Postgres has.
     fn turns(&self, opening: &Opening) -> Vec<Turn> {
-        if !opening.memory.is_empty() {
+        if !opening.memory.is_empty() && !self.history.iter().any(Said::by_person) {
             return opening.memory.iter().cloned().flat_map(Remembered::into_turns).collect();
         }
         self.history.iter().map(Said::to_turn).collect()

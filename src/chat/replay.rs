@@ -52,7 +52,8 @@ pub(super) async fn instead(
         }
         match before.complete {
             Some(true) => {
-                let done = Done { message: answer, source, why: None, stop: None, spends: &[] };
+                let (message, source) = (Some(answer), Some(source));
+                let done = Done { message, source, why: None, stop: None, spends: &[] };
                 to.hear(Event::Done(&done)).await;
             }
             _ => {

@@ -128,7 +128,7 @@ impl Format for Streamed {
                 Some(self.0.first())
             }
             Event::Delta(text) => Some(self.0.delta(text)),
-            Event::Tool { .. } | Event::Citations(_) => None,
+            Event::Tool { .. } | Event::Citations(_) | Event::Person(_) => None,
             Event::Done(done) => {
                 let usage = self.0.usage(usage(done)).unwrap_or_default();
                 Some(Bytes::from([self.0.last(Finish::of(done.stop)), usage, DONE].concat()))
@@ -150,7 +150,7 @@ impl Format for Whole {
         match event {
             Event::Start { message, .. } => self.completion.id = format!("chatcmpl-{message}"),
             Event::Delta(text) => self.text.push_str(text),
-            Event::Tool { .. } | Event::Citations(_) => {}
+            Event::Tool { .. } | Event::Citations(_) | Event::Person(_) => {}
             Event::Done(done) => {
                 let whole = self.completion.whole(&self.text, Finish::of(done.stop), usage(done));
                 self.came.replace(Some((StatusCode::OK, whole)));

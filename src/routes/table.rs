@@ -4,13 +4,14 @@
 
 use super::{Answer, Call, Role, Route, Run};
 use crate::api_keys::KeyScope;
+use crate::dashboard::{self, door, then};
 use crate::site::assets;
 use crate::tenant::TenantScope;
 use crate::tenant::auth::{Member, Program, Visitor};
 use crate::{
-    agents, api_keys, budget, calendar, chat, checklist, company, contexts, conversations, cron, knowledge,
-    labels, leads, ledger, notices, notifications, openai_api, openapi, pages, pipeline, providers,
-    provisioning, questions, replies, roles, services, sessions, site, terms, updates, widget,
+    agents, api_keys, budget, calendar, chat, checklist, company, contexts, conversations, cron, inbox,
+    knowledge, labels, leads, ledger, notices, notifications, openai_api, openapi, pages, pipeline,
+    providers, provisioning, questions, replies, roles, services, sessions, site, terms, updates, widget,
 };
 
 /// The routes. The order is that of the API's page; the first match wins, and no two match the same request.
@@ -37,7 +38,6 @@ pub static ROUTES: &[Route] = &[
     // A company's site.
     guest("GET", "/", "The company's page, with the chat", |s, _| Box::pin(site::home(s))),
     guest("GET", "/pages/{id}", "A page of the company's site", |s, call| Box::pin(site::read(s, call))),
-    guest("GET", "/dashboard", "The frame of the dashboard", |s, _| Box::pin(site::dashboard(s))),
     guest("GET", "/assets/site.css", "The pages' style", |_, _| Box::pin(assets::file(&assets::SITE_CSS))),
     guest("GET", "/assets/theme.css", "The company's colour", |s, _| Box::pin(assets::theme(s))),
     guest("GET", "/assets/icon.svg", "The company's icon", |s, _| Box::pin(assets::icon(s))),
@@ -148,6 +148,115 @@ pub static ROUTES: &[Route] = &[
     }),
     member(Role::Admin, "PATCH", "/v1/budget", "Change the budget", |m, call| {
         Box::pin(budget::change(m, call))
+    }),
+    // The inbox.
+    member(Role::Member, "GET", "/v1/conversations", "Conversations, newest first", |m, call| {
+        Box::pin(inbox::list(m, call))
+    }),
+    member(
+        Role::Member,
+        "GET",
+        "/v1/conversations/{id}",
+        "A conversation with its notes and cost",
+        |m, call| Box::pin(inbox::show(m, call)),
+    ),
+    member(
+        Role::Member,
+        "PATCH",
+        "/v1/conversations/{id}",
+        "Take over, hand back, close, reopen",
+        |m, call| Box::pin(inbox::change(m, call)),
+    ),
+    member(Role::Member, "POST", "/v1/conversations/{id}/replies", "Answer as a person", |m, call| {
+        Box::pin(inbox::reply(m, call))
+    }),
+    member(Role::Member, "POST", "/v1/conversations/{id}/notes", "A note for colleagues", |m, call| {
+        Box::pin(inbox::note(m, call))
+    }),
+    // The dashboard's pages and forms.
+    guest("GET", "/dashboard/sign-in", "The door of the dashboard", |s, call| Box::pin(door::show(s, call))),
+    guest("POST", "/dashboard/sign-in", "Sign in, in a browser", |s, call| Box::pin(door::enter(s, call))),
+    page(Role::Member, "POST", "/dashboard/sign-out", "Sign out", |m, _| Box::pin(door::leave(m))),
+    page(Role::Member, "GET", "/dashboard", "Overview", |m, call| {
+        Box::pin(dashboard::overview::show(m, call))
+    }),
+    page(Role::Member, "POST", "/dashboard/notices/{id}/seen", "A notice is seen", |m, call| {
+        Box::pin(then(notices::seen(m, call), "/dashboard", "saved"))
+    }),
+    page(Role::Member, "POST", "/dashboard/checklist/{id}", "A step is done", |m, call| {
+        Box::pin(then(checklist::change(m, call), "/dashboard", "saved"))
+    }),
+    page(Role::Member, "GET", "/dashboard/inbox", "The inbox", |m, call| {
+        Box::pin(dashboard::inbox::list(m, call))
+    }),
+    page(Role::Member, "GET", "/dashboard/inbox/{id}", "A conversation", |m, call| {
+        Box::pin(dashboard::inbox::show(m, call))
+    }),
+    page(Role::Member, "POST", "/dashboard/inbox/{id}", "Take over, hand back, close, reopen", |m, call| {
+        Box::pin(dashboard::inbox::change(m, call))
+    }),
+    page(Role::Member, "POST", "/dashboard/inbox/{id}/replies", "Answer as a person", |m, call| {
+        Box::pin(dashboard::inbox::reply(m, call))
+    }),
+    page(Role::Member, "POST", "/dashboard/inbox/{id}/notes", "A note for colleagues", |m, call| {
+        Box::pin(dashboard::inbox::note(m, call))
+    }),
+    page(Role::Member, "GET", "/dashboard/knowledge", "Knowledge", |m, call| {
+        Box::pin(dashboard::knowledge::list(m, call))
+    }),
+    page(Role::Member, "POST", "/dashboard/knowledge", "Add an entry", |m, call| {
+        Box::pin(then(knowledge::add(m, call), "/dashboard/knowledge", "added"))
+    }),
+    page(Role::Member, "GET", "/dashboard/knowledge/{id}", "An entry", |m, call| {
+        Box::pin(dashboard::knowledge::show(m, call))
+    }),
+    page(Role::Member, "POST", "/dashboard/knowledge/{id}", "Change an entry", |m, call| {
+        Box::pin(then(knowledge::change(m, call), "/dashboard/knowledge", "saved"))
+    }),
+    page(Role::Member, "POST", "/dashboard/knowledge/{id}/remove", "Remove an entry", |m, call| {
+        Box::pin(then(knowledge::remove(m, call), "/dashboard/knowledge", "removed"))
+    }),
+    page(Role::Member, "GET", "/dashboard/agents", "Agents", |m, call| {
+        Box::pin(dashboard::agents::list(m, call))
+    }),
+    page(Role::Admin, "GET", "/dashboard/agents/{id}", "An agent, to be changed", |m, call| {
+        Box::pin(dashboard::agents::show(m, call))
+    }),
+    page(Role::Admin, "POST", "/dashboard/agents/{id}", "Change an agent", |m, call| {
+        Box::pin(then(agents::change(m, call), "/dashboard/agents", "saved"))
+    }),
+    page(Role::Admin, "GET", "/dashboard/providers", "Model providers", |m, call| {
+        Box::pin(dashboard::providers::list(m, call))
+    }),
+    page(Role::Admin, "POST", "/dashboard/providers", "Add a provider", |m, call| {
+        Box::pin(then(providers::add(m, call), "/dashboard/providers", "added"))
+    }),
+    page(Role::Admin, "POST", "/dashboard/providers/{id}", "Change a provider", |m, call| {
+        Box::pin(then(providers::change(m, call), "/dashboard/providers", "saved"))
+    }),
+    page(Role::Admin, "POST", "/dashboard/providers/{id}/remove", "Remove a provider", |m, call| {
+        Box::pin(then(providers::remove(m, call), "/dashboard/providers", "removed"))
+    }),
+    page(Role::Admin, "POST", "/dashboard/providers/{id}/test", "Try a provider's key", |m, call| {
+        Box::pin(dashboard::providers::test(m, call))
+    }),
+    page(Role::Member, "GET", "/dashboard/budget", "Budget", |m, call| {
+        Box::pin(dashboard::budget::show(m, call))
+    }),
+    page(Role::Admin, "POST", "/dashboard/budget", "Change the budget", |m, call| {
+        Box::pin(then(budget::change(m, call), "/dashboard/budget", "saved"))
+    }),
+    page(Role::Member, "GET", "/dashboard/usage", "Usage", |m, call| {
+        Box::pin(dashboard::usage::show(m, call))
+    }),
+    page(Role::Member, "GET", "/dashboard/leads", "Leads", |m, call| {
+        Box::pin(dashboard::leads::list(m, call))
+    }),
+    page(Role::Member, "POST", "/dashboard/leads/{id}", "Move a lead", |m, call| {
+        Box::pin(then(leads::change(m, call), "/dashboard/leads", "saved"))
+    }),
+    page(Role::Member, "GET", "/dashboard/leads/export", "Leads for a spreadsheet", |m, _| {
+        Box::pin(dashboard::leads::export(m))
     }),
     // Its own programs, and their keys.
     member(Role::Admin, "GET", "/v1/api-keys", "Keys of the company's own programs", |m, _| {
@@ -375,6 +484,16 @@ const fn member(
     run: fn(Member, Call) -> Answer,
 ) -> Route {
     Route { method, path, summary, run: Run::Member(role, run), cross_origin: false }
+}
+
+const fn page(
+    role: Role,
+    method: &'static str,
+    path: &'static str,
+    summary: &'static str,
+    run: fn(Member, Call) -> Answer,
+) -> Route {
+    Route { method, path, summary, run: Run::Page(role, run), cross_origin: false }
 }
 
 const fn program(

@@ -42,10 +42,10 @@ const ICON: &str = "image/svg+xml";
 pub const SITE_CSS: Asset = Asset { kind: STYLE, text: include_str!("../../templates/pages/site.css") };
 /// `GET /assets/dashboard.css`: the dashboard.
 pub const DASHBOARD_CSS: Asset =
-    Asset { kind: STYLE, text: include_str!("../../templates/pages/dashboard.css") };
+    Asset { kind: STYLE, text: include_str!("../../templates/dashboard/dashboard.css") };
 /// `GET /assets/dashboard.js`: the dashboard.
 pub const DASHBOARD_JS: Asset =
-    Asset { kind: SCRIPT, text: include_str!("../../templates/pages/dashboard.js") };
+    Asset { kind: SCRIPT, text: include_str!("../../templates/dashboard/dashboard.js") };
 /// `GET /assets/signup.js`: signing up.
 pub const SIGNUP_JS: Asset = Asset { kind: SCRIPT, text: include_str!("../../templates/pages/signup.js") };
 /// `GET /assets/icon.svg` on the platform's host.

@@ -7,7 +7,7 @@ use http::Response;
 use serde::Deserialize;
 
 use super::markdown::{self, Block};
-use super::{assets, initial, page};
+use super::{initial, page};
 use crate::error::Error;
 use crate::params;
 use crate::platform::Body;
@@ -32,7 +32,6 @@ pub async fn read(scope: TenantScope, call: Call) -> Result<Response<Body>, Erro
         title: found.title,
         accent: found.accent_color.trim_start_matches('#').to_owned(),
         links: rows.all(links)?,
-        version: assets::VERSION,
     })
 }
 
@@ -57,7 +56,6 @@ struct Page<'a> {
     /// The brand's colour without its `#`: a new colour is a new address of the theme.
     accent: String,
     links: Vec<Link>,
-    version: u32,
 }
 
 #[derive(Deserialize)]

@@ -66,25 +66,17 @@ fn a_page_of_a_company_with_nothing_has_no_empty_parts() {
 
 #[test]
 fn what_a_company_writes_is_text_wherever_it_stands() {
-    let pages = [
-        sample(EVIL).render().unwrap(),
-        Dashboard { company: EVIL, initial: initial(EVIL), version: 1 }.render().unwrap(),
-    ];
-    for html in pages {
-        assert!(!html.contains("<img"), "{html}");
-        assert!(!html.contains(EVIL), "{html}");
-        assert!(!html.contains("href=\"javascript"), "{html}");
-        assert!(!html.contains("alert(1)) \""), "a quote gets out of an attribute: {html}");
-    }
+    let html = sample(EVIL).render().unwrap();
+    assert!(!html.contains("<img"), "{html}");
+    assert!(!html.contains(EVIL), "{html}");
+    assert!(!html.contains("href=\"javascript"), "{html}");
+    assert!(!html.contains("alert(1)) \""), "a quote gets out of an attribute: {html}");
 }
 
 #[test]
 fn pages_need_no_inline_script_or_style() {
-    let pages = [
-        sample("Acme").render().unwrap(),
-        Dashboard { company: "Acme", initial: 'A', version: 1 }.render().unwrap(),
-        Landing { domain: "example.com", version: 1 }.render().unwrap(),
-    ];
+    let pages =
+        [sample("Acme").render().unwrap(), Landing { domain: "example.com", version: 1 }.render().unwrap()];
     for html in pages {
         assert!(!html.contains(" style=") && !html.contains("<style"), "{html}");
         assert!(!html.contains(" onclick=") && !html.contains("<script>"), "{html}");

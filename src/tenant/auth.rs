@@ -6,7 +6,7 @@ use std::cell::Cell;
 use std::rc::Rc;
 
 use http::HeaderValue;
-use http::header::{AUTHORIZATION, ORIGIN};
+use http::header::{AUTHORIZATION, COOKIE, ORIGIN};
 
 use super::recent::Recent;
 use super::token::Bearer;
@@ -83,7 +83,7 @@ pub(crate) async fn origin(call: &Call) -> Result<Option<HeaderValue>, Error> {
 pub(crate) fn known_visitor(call: &Call, scope: &TenantScope) -> Option<VisitorId> {
     match bearer(call, &scope.company).ok()? {
         Bearer::Visitor(id) => Some(id),
-        Bearer::Member(..) => None,
+        Bearer::Member(..) | Bearer::Page(..) => None,
     }
 }
 
@@ -99,7 +99,7 @@ pub async fn visitor(call: &Call) -> Result<Visitor, Error> {
             let address = address(call, &scope);
             Ok(Visitor { scope, id, address })
         }
-        Bearer::Member(..) => Err(Error::Unauthorized),
+        Bearer::Member(..) | Bearer::Page(..) => Err(Error::Unauthorized),
     }
 }
 
@@ -116,9 +116,47 @@ pub async fn member(call: &Call, role: Role, permission: &'static str) -> Result
             let actor = Actor::Member { user, session, roles: role.or_higher(), permission };
             Ok(Member { scope: scope(call, company, actor)?, user, session })
         }
-        Bearer::Visitor(_) => Err(Error::Unauthorized),
+        Bearer::Visitor(_) | Bearer::Page(..) => Err(Error::Unauthorized),
     }
 }
+
+/// A signed-in person's browser: a session cookie of the company whose host this is. The same is checked with each batch as
+/// for [`member`]; what differs is only how the session is proven, and neither proof is one for the other.
+///
+/// # Errors
+/// [`Error::NotFound`] for the host, [`Error::Unauthorized`] for the cookie.
+pub async fn page(call: &Call, role: Role, permission: &'static str) -> Result<Member, Error> {
+    let company = call.company().await?;
+    match proven(call, &company, cookie(call)?)? {
+        Bearer::Page(user, session) => {
+            let actor = Actor::Member { user, session, roles: role.or_higher(), permission };
+            Ok(Member { scope: scope(call, company, actor)?, user, session })
+        }
+        Bearer::Visitor(_) | Bearer::Member(..) => Err(Error::Unauthorized),
+    }
+}
+
+/// That a browser sends this from a page of this very host: nobody else's page can have a person's browser change
+/// something. What browsers say of it must say so, and one that says nothing is not believed.
+///
+/// # Errors
+/// [`Error::CrossSite`].
+pub(crate) fn same_origin(call: &Call) -> Result<(), Error> {
+    let site = call.headers.get("sec-fetch-site").map(|site| site == "same-origin");
+    let own = call.app.config.root.origin(&call.place);
+    let origin = call
+        .headers
+        .get(ORIGIN)
+        .map(|origin| origin.to_str().is_ok_and(|origin| origin.eq_ignore_ascii_case(&own)));
+    match (site, origin) {
+        (Some(true), Some(true) | None) | (None, Some(true)) => Ok(()),
+        _ => Err(Error::CrossSite),
+    }
+}
+
+/// The cookie that proves a session on the dashboard's pages. Its name's beginning has browsers keep it to this host alone:
+/// no other host may set it, and no `Domain` may widen it (draft-ietf-httpbis-rfc6265bis, section 4.1.3.2).
+pub(crate) const SESSION_COOKIE: &str = "__Host-session";
 
 /// A program of the company whose host this is: what is called its key could be one. Whether it is, still stands and has
 /// this scope is checked in the same transaction as whatever the handler does.
@@ -204,6 +242,14 @@ impl TenantScope {
         self.token(Bearer::Member(user, session), None)
     }
 
+    /// What a session cookie of this company holds.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] when no key can sign.
+    pub fn page_token(&self, user: UserId, session: SessionId) -> Result<String, Error> {
+        self.token(Bearer::Page(user, session), None)
+    }
+
     fn token(&self, bearer: Bearer, origin: Option<&str>) -> Result<String, Error> {
         let config = &self.app.config;
         let keys = &config.secrets.token_keys;
@@ -242,11 +288,28 @@ fn scope(call: &Call, company: Company, actor: Actor) -> Result<TenantScope, Err
 
 /// The bearer of the request's token, if that is good for this company.
 fn bearer(call: &Call, company: &Company) -> Result<Bearer, Error> {
-    let token = token(call)?;
+    proven(call, company, token(call)?)
+}
+
+/// What a token proves at this company, now.
+fn proven(call: &Call, company: &Company, token: &str) -> Result<Bearer, Error> {
     let config = &call.app.config;
     let keys = &config.secrets.token_keys;
     let (issuer, now_ms) = (config.root.url(), call.platform.now_ms());
     keys.verify(&issuer, company.id, call.origin(), token, now_ms).ok_or(Error::Unauthorized)
+}
+
+/// The one session cookie. Two would be a guess which of them is the person's own.
+fn cookie(call: &Call) -> Result<&str, Error> {
+    let headers = call.headers.get_all(COOKIE).iter().filter_map(|header| header.to_str().ok());
+    let mut found = headers
+        .flat_map(|header| header.split(';'))
+        .filter_map(|pair| pair.trim().split_once('='))
+        .filter(|(name, _)| *name == SESSION_COOKIE);
+    match (found.next(), found.next()) {
+        (Some((_, value)), None) => Ok(value),
+        _ => Err(Error::Unauthorized),
+    }
 }
 
 /// The token of the one `Authorization` header.

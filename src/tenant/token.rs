@@ -7,7 +7,7 @@ use jwt_compact::alg::{Hs256, Hs256Key};
 use jwt_compact::{AlgorithmExt, Claims, Header, TimeOptions, UntrustedToken};
 
 use super::{required, secret_bytes};
-use crate::config::{ACCESS_TOKEN_S, ConfigError, VISITOR_TOKEN_S};
+use crate::config::{ACCESS_TOKEN_S, ConfigError, SESSION_S, VISITOR_TOKEN_S};
 use crate::ids::{CompanyId, SessionId, UserId, VisitorId};
 use crate::knockout::{Wall, stands};
 
@@ -24,8 +24,10 @@ pub(super) struct KeyRing(Vec<(String, Hs256Key)>);
 pub(super) enum Bearer {
     /// An end customer's browser.
     Visitor(VisitorId),
-    /// A signed-in person, in one session.
+    /// A signed-in person's program, in one session: the JSON API.
     Member(UserId, SessionId),
+    /// A signed-in person's browser, in one session: the dashboard's pages.
+    Page(UserId, SessionId),
 }
 
 /// The claims, besides the times: exactly these, each of them checked.
@@ -59,6 +61,7 @@ impl Bearer {
         match self {
             Self::Visitor(_) => VISITOR,
             Self::Member(..) => ACCESS,
+            Self::Page(..) => PAGE,
         }
     }
 
@@ -66,11 +69,13 @@ impl Bearer {
         match self {
             Self::Visitor(_) => VISITOR_TOKEN_S,
             Self::Member(..) => ACCESS_TOKEN_S,
+            Self::Page(..) => SESSION_S,
         }
     }
 }
 
 const VISITOR: &str = "visitor+jwt";
+const PAGE: &str = "page+jwt";
 const ACCESS: &str = "access+jwt";
 
 impl KeyRing {
@@ -100,7 +105,7 @@ impl KeyRing {
         let (kid, key) = self.0.first()?;
         let (sub, sid) = match bearer {
             Bearer::Visitor(visitor) => (visitor.to_string(), None),
-            Bearer::Member(user, session) => (user.to_string(), Some(session)),
+            Bearer::Member(user, session) | Bearer::Page(user, session) => (user.to_string(), Some(session)),
         };
         let mut claims = Claims::new(Named {
             iss: issuer.to_owned(),
@@ -163,6 +168,7 @@ impl KeyRing {
         match (typ.as_str(), named.sid) {
             (VISITOR, None) => Some(Bearer::Visitor(named.sub.parse().ok()?)),
             (ACCESS, Some(session)) => Some(Bearer::Member(named.sub.parse().ok()?, session)),
+            (PAGE, Some(session)) => Some(Bearer::Page(named.sub.parse().ok()?, session)),
             _ => None,
         }
     }
@@ -196,7 +202,8 @@ mod tests {
         let ring = ring(&["k1"]);
         let (a, b) = (A.parse().unwrap(), B.parse().unwrap());
         let member = Bearer::Member(A.parse().unwrap(), B.parse().unwrap());
-        for bearer in [visitor(), member] {
+        let page = Bearer::Page(A.parse().unwrap(), B.parse().unwrap());
+        for bearer in [visitor(), member, page] {
             let token = ring.sign("https://x", a, bearer, None, NOW).unwrap();
             let verify = |issuer, company, now_ms| ring.verify(issuer, company, None, &token, now_ms);
             assert_eq!(verify("https://x", a, NOW), Some(bearer));

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { gzipSync } from "node:zlib";
-import { ask, browser, clean, company, fits, save, signIn, tab, visit } from "./stand.mjs";
+import { addEntry, ask, browser, clean, company, find, fits, signIn, tab, visit } from "./stand.mjs";
 
 let plumber;
 before(async () => (plumber = await company("plumbing", "Pia's Plumbing")));
@@ -72,11 +72,8 @@ test("a poisoned entry is text: it asks for nothing and becomes no element", asy
   const page = await visit(`${plumber.url}/dashboard`);
   await signIn(page, plumber);
   await tab(page, "Knowledge");
-  await page.getByRole("button", { name: "Add an entry" }).click();
-  await page.getByLabel("Question", { exact: true }).fill(`What is the zebra guarantee? ${poison.slice(0, 60)}`);
-  await page.getByLabel("Answer", { exact: true }).fill(poison);
-  await save(page);
-  await page.getByLabel("Search").fill("zebra");
+  await addEntry(page, `What is the zebra guarantee? ${poison.slice(0, 60)}`, poison);
+  await find(page, "zebra");
   await page.getByText("1 entry").waitFor();
 
   const visitor = await visit(plumber.url);

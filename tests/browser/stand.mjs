@@ -114,14 +114,28 @@ export async function signIn(page, { email, password }) {
   await page.getByRole("heading", { name: "Overview" }).waitFor();
 }
 
-/** Opens a view of the dashboard. */
+/** Opens a tab of the dashboard. */
 export async function tab(page, name) {
   await page.getByRole("navigation", { name: "Dashboard" }).getByRole("link", { name }).click();
-  await page.locator("#view section:not([hidden], [inert]) h1", { hasText: name }).waitFor();
+  await page.getByRole("heading", { level: 1, name }).waitFor();
 }
 
-/** Saves the entry in the dialog and waits until it has closed: what is behind it takes no input before. */
-export async function save(page) {
-  await page.getByRole("dialog").getByRole("button", { name: "Save" }).click();
-  await page.getByRole("dialog").waitFor({ state: "hidden" });
+/** Presses a button and waits until the next page says that it was done. */
+export async function press(page, button, said) {
+  await page.getByRole("button", { name: button, exact: true }).click();
+  await page.getByRole("status").filter({ hasText: said }).waitFor();
+}
+
+/** Adds an entry on the page of the knowledge. */
+export async function addEntry(page, question, answer) {
+  await page.getByLabel("Question", { exact: true }).fill(question);
+  await page.getByLabel("Answer", { exact: true }).fill(answer);
+  await press(page, "Add", "Added.");
+}
+
+/** Narrows the list of entries to those with these words. */
+export async function find(page, words) {
+  await page.getByLabel("Words").fill(words);
+  await page.getByRole("button", { name: "Search" }).click();
+  await page.waitForURL(/[?&]q=/);
 }

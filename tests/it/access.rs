@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 
 use bulkhead::api_keys::KeyScope;
 use bulkhead::routes::{ROUTES, Role, Route, Run};
-use bulkhead_tests::company::{Company, PASSWORD, Visitor};
+use bulkhead_tests::company::{Company, PASSWORD, Visitor, with};
 use bulkhead_tests::stand::Stand;
 use bulkhead_tests::tally::tally;
 use bulkhead_tests::token::{Token, claims, now_s};
@@ -70,13 +70,19 @@ fn check_promise(route: &Route, caller: &str, status: u16) {
         "owner" => Some(Role::Owner),
         _ => None,
     };
+    // A form's answer is the way to a page; whoever is not signed in is shown the door when they read.
+    let posts = route.method == "POST";
+    let (done, refused) = if posts { (303..=303, 401..=401) } else { (200..=200, 303..=303) };
     let expected = match (&route.run, role) {
+        (Run::Guest(_), _) if route.for_browsers() && posts => 303..=303,
         (Run::Apex(_) | Run::Guest(_), _) => 200..=299,
         // Nobody here is the operator.
         (Run::Operator(_), _) => 404..=404,
         (Run::Visitor(_), _) if caller == "visitor" => 200..=299,
         (Run::Member(least, _), Some(role)) if role >= *least => 200..=299,
-        (Run::Member(..), Some(_)) => 403..=403,
+        (Run::Page(least, _), Some(role)) if role >= *least => done,
+        (Run::Member(..) | Run::Page(..), Some(_)) => 403..=403,
+        (Run::Page(..), None) => refused,
         (Run::Visitor(_), _) if caller == "mem-vis" => 200..=404,
         (Run::Program(..), _) if caller == "program" => 200..=299,
         (Run::Program(..), _) if caller == "p-less" => 403..=403,
@@ -91,9 +97,9 @@ fn declared(run: &Run) -> &'static str {
         Run::Operator(_) => "operator",
         Run::Guest(_) => "anyone",
         Run::Visitor(_) => "visitor",
-        Run::Member(Role::Member, _) => "member",
-        Run::Member(Role::Admin, _) => "admin",
-        Run::Member(Role::Owner, _) => "owner",
+        Run::Member(Role::Member, _) | Run::Page(Role::Member, _) => "member",
+        Run::Member(Role::Admin, _) | Run::Page(Role::Admin, _) => "admin",
+        Run::Member(Role::Owner, _) | Run::Page(Role::Owner, _) => "owner",
         Run::Program(..) => "program",
     }
 }
@@ -207,17 +213,19 @@ impl<'company> World<'company> {
             false if route.path == "/v1/slugs" => "/v1/slugs?name=Acme".to_owned(),
             false => route.path.to_owned(),
         };
-        let mut request = acme.stand.http(&host, route.method.parse().unwrap(), &path);
-        if !token.is_empty() {
-            request = request.bearer_auth(token);
-        }
+        let method: Method = route.method.parse().unwrap();
+        let mut request = match route.run.at_apex() {
+            true if token.is_empty() => acme.stand.http(&host, method, &path),
+            true => acme.stand.http(&host, method, &path).bearer_auth(token),
+            false => acme.request(token, method, &path),
+        };
         if let Some(body) = self.body(route).await {
-            request = request.json(&body);
+            request = with(request, &path, &body);
         }
         let response = request.send().await.unwrap();
         let status = response.status().as_u16();
         response.bytes().await.unwrap();
-        if route.path == "/v1/logout" && status == 204 {
+        if matches!((route.path, status), ("/v1/logout", 204) | ("/dashboard/sign-out", 303)) {
             // The next rows want the session back.
             let session = claims(token)["sid"].as_str().unwrap().to_owned();
             run(acme, &format!("update sessions set revoked_at = null where session_id = '{session}'")).await;
@@ -227,10 +235,9 @@ impl<'company> World<'company> {
 
     /// The id of a row of acme's: for removing one of its own, for the rest any.
     async fn id(&self, route: &Route) -> String {
-        let sql = match (route.method, route.path) {
-            ("GET", "/v1/conversations/{id}/messages") | ("POST", "/v1/conversations/{id}/hand-over") => {
-                return self.conversation.clone();
-            }
+        let (method, path) = twin(route);
+        let sql = match (method, path.as_str()) {
+            (_, path) if path.starts_with("/v1/conversations/{id}") => return self.conversation.clone(),
             (_, "/v1/messages/{id}/rating") => {
                 let sql = format!(
                     "select message_id::text from messages
@@ -288,7 +295,8 @@ impl<'company> World<'company> {
     /// A body that the route accepts.
     async fn body(&self, route: &Route) -> Option<Value> {
         let unique = uuid::Uuid::new_v4().simple().to_string();
-        let body = match (route.method, route.path) {
+        let (method, path) = twin(route);
+        let body = match (method, path.as_str()) {
             ("GET" | "DELETE", _)
             | (
                 "POST",
@@ -343,6 +351,22 @@ impl<'company> World<'company> {
     }
 }
 
+/// What the JSON API has for a route: method and path. A form of the dashboard does what that does; any other is itself.
+pub(super) fn twin(route: &Route) -> (&'static str, String) {
+    let path = match route.path.strip_prefix("/dashboard/") {
+        None => return (route.method, route.path.to_owned()),
+        Some("sign-in") => "login".to_owned(),
+        Some("sign-out") => "logout".to_owned(),
+        Some(rest) => rest.replacen("inbox", "conversations", 1),
+    };
+    let path = format!("/v1/{path}");
+    match (route.method, path.strip_suffix("/remove")) {
+        ("POST", Some(path)) => ("DELETE", path.to_owned()),
+        ("POST", None) if path.ends_with("/{id}") || path == "/v1/budget" => ("PATCH", path),
+        _ => (route.method, path),
+    }
+}
+
 /// Where the rows behind an office route's id are: table and column.
 pub(super) fn kept(path: &str) -> Option<(&'static str, &'static str)> {
     Some(match path {
@@ -371,6 +395,10 @@ pub(super) fn office(method: &str, path: &str, unique: &str) -> Option<Value> {
     let slug = format!("a{}", &unique[..16]);
     Some(match (method, path) {
         ("PATCH", "/v1/leads/{id}") => json!({ "stage": "new" }),
+        ("PATCH", "/v1/conversations/{id}") => json!({ "closed": false }),
+        ("POST", "/v1/conversations/{id}/replies" | "/v1/conversations/{id}/notes") => {
+            json!({ "body": slug })
+        }
         ("POST", "/v1/pipeline") => json!({ "slug": slug, "name": "On hold", "outcome": "open" }),
         ("POST", "/v1/labels") => json!({ "name": slug, "color": "#123456", "words": "hold, wait" }),
         ("POST", "/v1/replies") => {

@@ -6,13 +6,14 @@
 use std::collections::BTreeMap;
 
 use bulkhead::routes::{ROUTES, Route, Run};
-use bulkhead_tests::company::Company;
+use bulkhead_tests::company::{Company, cookie, with};
 use bulkhead_tests::stand::Stand;
 use bulkhead_tests::tally::tally;
 use bulkhead_tests::wire::{self, Answer};
+use http::header::{COOKIE, HeaderMap};
 use serde_json::{Value, json};
 
-use super::access::{kept, office};
+use super::access::{kept, office, twin};
 
 /// What a request can call an id, besides the names of the columns.
 const NAMES: &[&str] =
@@ -60,7 +61,9 @@ async fn ids_in_the_query_in_headers_and_in_cookies() {
         }
         let request = ground.request(route, &own);
         let cookies = ground.names().map(|name| format!("{name}={}", ground.bright.id)).collect::<Vec<_>>();
-        let mut request = request.header("cookie", cookies.join("; "));
+        let own_cookie = route.for_browsers().then(|| cookie(&ground.acme.owner));
+        let cookies = cookies.into_iter().chain(own_cookie).collect::<Vec<_>>().join("; ");
+        let mut request = request.headers(HeaderMap::from_iter([(COOKIE, cookies.parse().unwrap())]));
         for name in ground.names() {
             let id = ground.theirs.get(name).unwrap_or(&ground.bright.id);
             request = request
@@ -200,7 +203,7 @@ impl Ground {
         let token = match route.run {
             Run::Apex(_) | Run::Operator(_) | Run::Guest(_) => "",
             Run::Visitor(_) => &self.visitor,
-            Run::Member(..) => &self.acme.owner,
+            Run::Member(..) | Run::Page(..) => &self.acme.owner,
             Run::Program(..) => &self.program,
         };
         self.acme.request(token, route.method.parse().unwrap(), path)
@@ -210,7 +213,7 @@ impl Ground {
     async fn ask(&self, route: &Route, path: &str, given: Option<Value>) -> Answer {
         let request = self.request(route, path);
         let request = match given.or_else(|| body(route)) {
-            Some(body) => request.json(&body),
+            Some(body) => with(request, path, &body),
             None => request,
         };
         wire::read(request.send().await.unwrap()).await
@@ -218,7 +221,10 @@ impl Ground {
 
     /// An id of acme's own that fits the route's path.
     fn own(&self, route: &Route) -> String {
-        let column = match route.path {
+        let column = match twin(route).1.as_str() {
+            "/v1/conversations/{id}" | "/v1/conversations/{id}/replies" | "/v1/conversations/{id}/notes" => {
+                "conversation_id"
+            }
             "/v1/conversations/{id}/messages" | "/v1/conversations/{id}/hand-over" => {
                 return self.conversation.clone();
             }
@@ -279,7 +285,8 @@ fn reads(route: &Route) -> bool {
 
 /// A body that the route accepts, as far as nothing is left behind by it.
 pub(super) fn body(route: &Route) -> Option<Value> {
-    let body = match (route.method, route.path) {
+    let (method, path) = twin(route);
+    let body = match (method, path.as_str()) {
         ("GET" | "DELETE", _)
         | (
             "POST",

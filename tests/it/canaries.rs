@@ -219,13 +219,18 @@ async fn try_rows(company: &Company, sql: &str) -> bool {
 async fn drive(core: &Core, here: &Marked, there: &Marked, sink: &mut Sink<'_>) {
     for route in ROUTES.iter().filter(|route| !route.run.at_apex()) {
         // Signing out ends what the other calls need; guessing passwords is slow on purpose.
-        if ["/v1/logout", "/v1/login"].contains(&route.path) || route.method == "DELETE" {
+        let skipped = ["/v1/logout", "/v1/login", "/dashboard/sign-out"];
+        let removes = route.method == "DELETE" || route.path.ends_with("/remove");
+        if skipped.contains(&route.path)
+            || removes
+            || (route.path == "/dashboard/sign-in" && route.method == "POST")
+        {
             continue;
         }
         let token = match route.run {
             Run::Apex(_) | Run::Operator(_) | Run::Guest(_) => "",
             Run::Visitor(_) => &here.visitor,
-            Run::Member(..) => &here.owner,
+            Run::Member(..) | Run::Page(..) => &here.owner,
             Run::Program(..) => &here.program,
         };
         let ids = match kept(route.path) {
@@ -264,7 +269,7 @@ fn personal(path: &str, mut body: Value, word: &str) -> Value {
             body[field] = text.into();
         }
     }
-    if path == "/v1/providers" {
+    if matches!(path, "/v1/providers" | "/dashboard/providers") {
         body["api_key"] = format!("test-ok-{word}").into();
     }
     if body.get("slug").is_some() {

@@ -1,6 +1,6 @@
 //! Layer 1 and "not yours = not there": tokens of elsewhere, hosts of nobody, ids of another company.
 
-use bulkhead::routes::{ROUTES, Run};
+use bulkhead::routes::{ROUTES, Route, Run};
 use bulkhead_tests::company::Company;
 use bulkhead_tests::core::Core;
 use bulkhead_tests::native::{Part, Sent, run};
@@ -8,33 +8,35 @@ use bulkhead_tests::stand::Stand;
 use http::Method;
 use serde_json::{Value, json};
 
-use super::access::{kept, office};
+use super::access::{kept, office, twin};
 
 fn without_request_id(mut value: Value) -> Value {
-    value.as_object_mut().unwrap().remove("request_id");
+    if let Some(problem) = value.as_object_mut() {
+        problem.remove("request_id");
+    }
     value
 }
 
 /// A body that every write route accepts as far as it is looked at before the row is.
-fn body(path: &str, method: &str) -> Option<Value> {
-    match (method, path) {
+fn body(route: &Route) -> Option<Value> {
+    let (method, path) = twin(route);
+    match (method, path.as_str()) {
         ("PATCH", "/v1/agents/{id}" | "/v1/providers/{id}") => Some(json!({ "name": "Taken over" })),
         ("PATCH", "/v1/knowledge/{id}") => Some(json!({ "answer": "Taken over" })),
         ("PUT", "/v1/messages/{id}/rating") => Some(json!({ "good": false })),
-        _ => office(method, path, &uuid::Uuid::new_v4().simple().to_string()),
+        (method, path) => office(method, path, &uuid::Uuid::new_v4().simple().to_string()),
     }
 }
 
 /// An id of this company for each path that has one in it.
-async fn id_of(company: &Company, path: &str) -> String {
-    let (table, column) = match path {
+async fn id_of(company: &Company, route: &Route) -> String {
+    let path = twin(route).1;
+    let (table, column) = match path.as_str() {
         "/v1/agents/{id}" => ("agents", "agent_id"),
         "/v1/knowledge/{id}" => ("knowledge_entries", "entry_id"),
         "/v1/providers/{id}" | "/v1/providers/{id}/test" => ("providers", "provider_id"),
         "/v1/api-keys/{id}" => ("api_keys", "api_key_id"),
-        "/v1/conversations/{id}/messages" | "/v1/conversations/{id}/hand-over" => {
-            ("conversations", "conversation_id")
-        }
+        path if path.starts_with("/v1/conversations/{id}") => ("conversations", "conversation_id"),
         "/v1/messages/{id}/rating" => ("messages", "message_id"),
         "/v1/notices/{id}/seen" => {
             notice(company).await;
@@ -87,13 +89,12 @@ async fn another_company_s_id_and_no_id_look_the_same() {
     for route in ROUTES.iter().filter(|route| route.path.contains("{id}")) {
         let token = if matches!(route.run, Run::Visitor(_)) { &bright_visitor.token } else { &bright.owner };
         let method: Method = route.method.parse().unwrap();
-        let theirs = route.path.replace("{id}", &id_of(&acme, route.path).await);
+        let theirs = route.path.replace("{id}", &id_of(&acme, route).await);
         let nowhere = route.path.replace("{id}", &uuid::Uuid::new_v4().to_string());
         let malformed = route.path.replace("{id}", "no-id");
         let mut answers = Vec::new();
         for path in [theirs, nowhere, malformed] {
-            let (status, problem) =
-                bright.call(token, method.clone(), &path, body(route.path, route.method)).await;
+            let (status, problem) = bright.call(token, method.clone(), &path, body(route)).await;
             assert_eq!(status, 404, "{} {path}", route.method);
             answers.push(without_request_id(problem));
         }
@@ -110,7 +111,8 @@ async fn another_company_s_id_and_no_id_look_the_same() {
     let changed =
         acme.rows("select from agents where company_id = $1::text::uuid and name = 'Taken over'").await;
     assert!(changed.is_empty());
-    id_of(&acme, "/v1/providers/{id}").await;
+    let providers = ROUTES.iter().find(|route| route.path == "/v1/providers/{id}").unwrap();
+    id_of(&acme, providers).await;
 }
 
 #[tokio::test]
@@ -126,7 +128,7 @@ async fn a_token_is_good_at_its_own_company_only() {
         let wrong: &[&str] = match route.run {
             Run::Apex(_) | Run::Operator(_) | Run::Guest(_) => continue,
             Run::Visitor(_) => &["", "x", &bright.owner, &acme.owner, &visitor.token, &key],
-            Run::Member(..) => &["", "x", &visitor.token, &acme.owner, &key],
+            Run::Member(..) | Run::Page(..) => &["", "x", &visitor.token, &acme.owner, &key],
             Run::Program(..) => &["", "x", &bright.owner, &acme.owner, &visitor.token, &key],
         };
         // A program's request is read before its key is looked at, in the batch.
@@ -137,8 +139,11 @@ async fn a_token_is_good_at_its_own_company_only() {
             _ => json!({}),
         };
         for token in wrong {
+            // Whoever reads a page is shown the door.
+            let expected =
+                if matches!((&route.run, route.method), (Run::Page(..), "GET")) { 303 } else { 401 };
             let (status, problem) = bright.call(token, method.clone(), &path, Some(body.clone())).await;
-            assert_eq!(status, 401, "{} {} with {token:.20}: {problem}", route.method, route.path);
+            assert_eq!(status, expected, "{} {} with {token:.20}: {problem}", route.method, route.path);
         }
     }
     // A refresh token is no access token, and one of another company renews nothing here.
@@ -235,11 +240,10 @@ fn another_company_s_id_and_no_id_cost_the_same_calls() {
         for route in ROUTES.iter().filter(|route| route.path.contains("{id}")) {
             let token = if matches!(route.run, Run::Visitor(_)) { &visitor } else { &owner };
             let mut calls = Vec::new();
-            for id in [id_of(&acme, route.path).await, uuid::Uuid::new_v4().to_string()] {
+            for id in [id_of(&acme, route).await, uuid::Uuid::new_v4().to_string()] {
                 core.native.take_sent();
                 let path = route.path.replace("{id}", &id);
-                let (status, _) =
-                    core.call(&bright, route.method, &path, token, body(route.path, route.method)).await;
+                let (status, _) = core.call(&bright, route.method, &path, token, body(route)).await;
                 assert_eq!(status, 404, "{} {path}", route.method);
                 calls.push(core.native.take_sent().iter().map(what).collect::<Vec<_>>());
             }

@@ -234,7 +234,7 @@ async fn the_api_describes_itself() {
     let stand = Stand::get();
     let api: Value =
         stand.http("localhost", Method::GET, "/openapi.json").send().await.unwrap().json().await.unwrap();
-    for route in bulkhead::routes::ROUTES {
+    for route in bulkhead::routes::ROUTES.iter().filter(|route| !route.for_browsers()) {
         assert!(
             api["paths"][route.path][route.method.to_lowercase()]["summary"].is_string(),
             "{}",

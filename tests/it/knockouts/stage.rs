@@ -71,8 +71,27 @@ impl Stage {
         ] {
             alice.rows(&sql).await;
         }
+        for sql in [
+            "insert into conversations (company_id, conversation_id, agent_id, visitor_id)
+             select company_id, gen_random_uuid(), agent_id, gen_random_uuid()
+             from agents where company_id = $1::text::uuid and is_default returning 1"
+                .to_owned(),
+            format!(
+                "insert into messages (company_id, message_id, conversation_id, author, body)
+                 select company_id, gen_random_uuid(), conversation_id, 'visitor', '{canary}'
+                 from conversations where company_id = $1::text::uuid returning 1"
+            ),
+        ] {
+            alice.rows(&sql).await;
+        }
         let mut ids = Vec::new();
         for (path, sql) in [
+            (
+                "/v1/conversations/{id}",
+                format!(
+                    "select conversation_id::text from messages where company_id = $1::text::uuid and body = '{canary}'"
+                ),
+            ),
             (
                 "/v1/agents/{id}",
                 format!(

@@ -1,0 +1,250 @@
+//! Forms: what browsers send (`application/x-www-form-urlencoded`), as the structures that the JSON API takes.
+//!
+//! It never decides what a value may be: that is checked where the JSON API checks it.
+//!
+//! A form says less than JSON, so the names of its fields say the rest: `a.b` is the field `b` of the one thing in the list
+//! `a`; `x:optional` is left out when it is empty; `x:dollars` is an amount such as `3.50` for the micro-dollars `x`. Of
+//! several values of one name a list takes all but the empty ones, anything else the last: a box that may be unticked
+//! stands behind a hidden field with the value for that.
+
+use serde::de::value::{Error as FormError, MapDeserializer, SeqDeserializer};
+use serde::de::{DeserializeOwned, Error as _, IntoDeserializer, Visitor};
+use serde::forward_to_deserialize_any;
+
+use crate::error::Error;
+use crate::routes::decoded;
+
+/// The structure that a form's fields are.
+///
+/// # Errors
+/// [`Error::Invalid`] when they are another's.
+pub fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Error> {
+    let text = std::str::from_utf8(bytes).map_err(|_| Error::Invalid("The form is not UTF-8.".into()))?;
+    let mut form = Vec::new();
+    for (name, value) in text.split('&').filter_map(|pair| pair.split_once('=')) {
+        let value = decoded(value).replace("\r\n", "\n");
+        let name = decoded(name);
+        match name.split_once(':') {
+            Some((_, "optional")) if value.trim().is_empty() => {}
+            Some((name, "dollars")) => put(&mut form, name, microusd(&value)?.to_string()),
+            Some((name, _)) => put(&mut form, name, value),
+            None => put(&mut form, &name, value),
+        }
+    }
+    T::deserialize(MapDeserializer::new(form.into_iter()))
+        .map_err(|error| Error::Invalid(format!("The form was not understood: {error}.")))
+}
+
+/// Micro-dollars of an amount in dollars, to six places.
+pub(crate) fn microusd(dollars: &str) -> Result<u64, Error> {
+    let wrong = || Error::Invalid("An amount of money was not understood. Write it like 3.50.".into());
+    let dollars = dollars.trim().trim_start_matches('$');
+    let (whole, rest) = dollars.split_once('.').unwrap_or((dollars, ""));
+    let digits = |text: &str| text.bytes().all(|b| b.is_ascii_digit());
+    if !digits(whole)
+        || !digits(rest)
+        || rest.len() > 6
+        || whole.len() > 7
+        || (whole.is_empty() && rest.is_empty())
+    {
+        return Err(wrong());
+    }
+    format!("{whole}{rest:0<6}").parse().map_err(|_| wrong())
+}
+
+fn put(form: &mut Vec<(String, Field)>, name: &str, value: String) {
+    let (name, inner) = name.split_once('.').map_or((name, None), |(name, inner)| (name, Some(inner)));
+    let at = form.iter().position(|(other, _)| other == name).unwrap_or_else(|| {
+        let empty = if inner.is_some() { Field::One(Vec::new()) } else { Field::Texts(Vec::new()) };
+        form.push((name.to_owned(), empty));
+        form.len() - 1
+    });
+    match (form.get_mut(at), inner) {
+        (Some((_, Field::One(fields))), Some(inner)) => put(fields, inner, value),
+        (Some((_, Field::Texts(texts))), None) => texts.push(value),
+        // A name that is both: the first one counts.
+        _ => {}
+    }
+}
+
+/// What a name has in a form.
+enum Field {
+    /// Values, in their order.
+    Texts(Vec<String>),
+    /// The fields of the one thing in a list.
+    One(Vec<(String, Field)>),
+}
+
+impl Field {
+    /// The last value.
+    fn text(self) -> Result<String, FormError> {
+        match self {
+            Self::Texts(mut texts) => texts.pop().ok_or_else(|| FormError::custom("a value is missing")),
+            Self::One(_) => Err(FormError::custom("a text was expected")),
+        }
+    }
+
+    fn number<T: std::str::FromStr>(self) -> Result<T, FormError> {
+        let text = self.text()?;
+        text.trim()
+            .parse()
+            .map_err(|_| FormError::custom(format!("{text:?} is not a whole number that fits")))
+    }
+}
+
+impl IntoDeserializer<'_> for Field {
+    type Deserializer = Self;
+
+    fn into_deserializer(self) -> Self {
+        self
+    }
+}
+
+macro_rules! numbers {
+    ($($method:ident $visit:ident,)*) => {$(
+        fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, FormError> {
+            visitor.$visit(self.number()?)
+        }
+    )*};
+}
+
+impl<'de> serde::Deserializer<'de> for Field {
+    type Error = FormError;
+
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, FormError> {
+        match self {
+            Self::One(fields) => visitor.visit_map(MapDeserializer::new(fields.into_iter())),
+            texts @ Self::Texts(_) => visitor.visit_string(texts.text()?),
+        }
+    }
+
+    fn deserialize_bool<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, FormError> {
+        match self.text()?.as_str() {
+            "true" | "on" => visitor.visit_bool(true),
+            "false" => visitor.visit_bool(false),
+            _ => Err(FormError::custom("yes or no was expected")),
+        }
+    }
+
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, FormError> {
+        visitor.visit_some(self)
+    }
+
+    fn deserialize_newtype_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        visitor: V,
+    ) -> Result<V::Value, FormError> {
+        visitor.visit_newtype_struct(self)
+    }
+
+    fn deserialize_enum<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        _: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, FormError> {
+        visitor.visit_enum(self.text()?.into_deserializer())
+    }
+
+    fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, FormError> {
+        let items = match self {
+            Self::One(_) => vec![self],
+            Self::Texts(texts) => texts
+                .into_iter()
+                .filter(|text| !text.is_empty())
+                .map(|text| Self::Texts(vec![text]))
+                .collect(),
+        };
+        visitor.visit_seq(SeqDeserializer::new(items.into_iter()))
+    }
+
+    numbers! {
+        deserialize_i8 visit_i8,
+        deserialize_u8 visit_u8,
+        deserialize_i16 visit_i16,
+        deserialize_u16 visit_u16,
+        deserialize_i32 visit_i32,
+        deserialize_u32 visit_u32,
+        deserialize_i64 visit_i64,
+        deserialize_u64 visit_u64,
+        deserialize_f64 visit_f64,
+    }
+
+    forward_to_deserialize_any! {
+        i128 u128 f32 char str string bytes byte_buf unit unit_struct tuple tuple_struct map struct identifier ignored_any
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, PartialEq, serde::Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Given {
+        name: String,
+        #[serde(default)]
+        limit: Option<u64>,
+        #[serde(default)]
+        spend_microusd: Option<u64>,
+        #[serde(default)]
+        ticked: Option<bool>,
+        #[serde(default)]
+        scope: Option<Vec<String>>,
+        #[serde(default)]
+        models: Vec<Model>,
+    }
+
+    #[derive(Debug, PartialEq, serde::Deserialize)]
+    struct Model {
+        model: String,
+        context: u32,
+    }
+
+    #[test]
+    fn a_form_is_what_json_would_be() {
+        let form = "name=A+%26+B%0D%0Ac&limit=7&spend_microusd%3Adollars=3.5&ticked=false&ticked=true\
+                    &scope=&scope=a&scope=b&models.model=m&models.context=9";
+        let given: Given = read(form.as_bytes()).unwrap();
+        let expected = Given {
+            name: "A & B\nc".into(),
+            limit: Some(7),
+            spend_microusd: Some(3_500_000),
+            ticked: Some(true),
+            scope: Some(vec!["a".into(), "b".into()]),
+            models: vec![Model { model: "m".into(), context: 9 }],
+        };
+        assert_eq!(given, expected);
+        let given: Given = read(b"name=x&limit:optional=+&scope=").unwrap();
+        assert_eq!((given.limit, given.scope), (None, Some(Vec::new())));
+    }
+
+    #[test]
+    fn what_is_no_such_form_is_a_sentence() {
+        for form in
+            ["", "name=x&limit=a", "name=x&ticked=perhaps", "name=x&else=1", "name=x&limit=-1", "name.x=1"]
+        {
+            assert!(matches!(read::<Given>(form.as_bytes()), Err(Error::Invalid(_))), "{form}");
+        }
+        for (dollars, expected) in [
+            ("0", Some(0)),
+            ("2", Some(2_000_000)),
+            ("$0.000001", Some(1)),
+            (".5", Some(500_000)),
+            ("1,5", None),
+        ] {
+            assert_eq!(microusd(dollars).ok(), expected, "{dollars}");
+        }
+        for dollars in ["", ".", "-1", "1e3", "0.0000001", "99999999"] {
+            assert!(microusd(dollars).is_err(), "{dollars}");
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_form_panics(form in "([a-d.:%+=&]|name|models|scope|limit|optional|dollars){0,40}") {
+            let _ = read::<Given>(form.as_bytes());
+        }
+    }
+}

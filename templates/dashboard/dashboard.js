@@ -1,0 +1,73 @@
+// The dashboard's niceties. Every page works without them: forms send, links open.
+
+// Times as and where their reader has them.
+function localize(root) {
+  for (const time of root.querySelectorAll("time[datetime]")) {
+    time.textContent = new Date(time.dateTime).toLocaleString([], { dateStyle: "medium", timeStyle: "short" });
+  }
+}
+localize(document);
+
+// On a phone the tabs are a row: the one that is open is in sight.
+const here = document.querySelector(".side [aria-current]");
+if (here) here.parentNode.scrollLeft = here.offsetLeft - 80;
+
+// A message about what was done goes after a while, and does not come again with a reload.
+const toast = document.querySelector(".toast");
+if (toast) {
+  const address = new URL(location.href);
+  address.searchParams.delete("done");
+  history.replaceState(null, "", address);
+  setTimeout(() => toast.remove(), 5_000);
+}
+
+// A form is sent in the page, so that what is wrong with it is said beside its button and what was typed stays.
+addEventListener("submit", async (event) => {
+  const form = event.target;
+  if (form.method !== "post" || event.defaultPrevented) return;
+  event.preventDefault();
+  if (form.dataset.ask && !confirm(form.dataset.ask)) return;
+  const button = form.querySelector("button");
+  button.disabled = true;
+  try {
+    const response = await fetch(form.action, { method: "POST", body: new URLSearchParams(new FormData(form)) });
+    if (response.ok) {
+      // The page is drawn anew also where it is the same one.
+      if (response.url === location.href) location.reload();
+      else location.assign(response.url);
+      return;
+    }
+    const page = new DOMParser().parseFromString(await response.text(), "text/html");
+    fail(form, page.querySelector(".problem")?.textContent ?? "That did not work. Try again in a moment.");
+  } catch {
+    fail(form, "The dashboard could not be reached. Check your connection and try again.");
+  }
+  button.disabled = false;
+});
+
+function fail(form, sentence) {
+  form.querySelector(".problem")?.remove();
+  const problem = document.createElement("p");
+  problem.className = "problem";
+  problem.role = "alert";
+  problem.textContent = sentence;
+  form.querySelector("button").before(problem);
+}
+
+// A conversation that is open shows what is said as it is said, while somebody looks.
+const thread = document.getElementById("thread");
+async function look() {
+  if (document.hidden) return;
+  const response = await fetch(location.pathname).catch(() => null);
+  if (!response?.ok || response.redirected) return;
+  const page = new DOMParser().parseFromString(await response.text(), "text/html");
+  for (const id of ["thread", "state"]) {
+    const [now, next] = [document.getElementById(id), page.getElementById(id)];
+    localize(next);
+    if (now.innerHTML === next.innerHTML) continue;
+    const more = next.childElementCount - now.childElementCount;
+    now.replaceChildren(...next.childNodes);
+    if (id === "thread" && more > 0) document.getElementById("news").textContent = `${more} new`;
+  }
+}
+if (thread) setInterval(look, 4_000);
