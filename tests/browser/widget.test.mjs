@@ -338,17 +338,20 @@ test("the page's server says who the visitor is, and the next one sees nothing o
   await bubble(page).click();
   const told = page.waitForResponse(/identity$/);
   await ask(page, "Do you see children?");
-  assert.deepEqual([(await told).status(), (await (await told).json()).sub], [200, "7"]);
+  assert.equal((await told).status(), 200);
   assert.equal(page.asked.filter((address) => address.endsWith("/identity")).length, 1);
   await page.evaluate((jwt) => bulkhead("identify", jwt), jwt("8"));
   await page.locator(".message.visitor").waitFor({ state: "detached" });
   const again = page.waitForResponse(/chat$/);
   await ask(page, "And grown-ups?");
   assert.equal((await again).status(), 200);
+  // The page says it is the first one again: that is neither the other's conversation nor, on this browser, the old one.
   await page.reload({ waitUntil: "networkidle" });
+  const anew = page.waitForResponse((response) => response.url().endsWith("/identity") && response.status() === 200);
   await bubble(page).click();
-  await page.locator(".message.visitor").waitFor();
-  assert.equal(await page.locator(".message.visitor").count(), 1);
+  await anew;
+  await page.waitForLoadState("networkidle");
+  assert.equal(await page.locator(".message.visitor").count(), 0);
 });
 
 test("the greeting comes once a visit, and goes when it is not wanted", async () => {
