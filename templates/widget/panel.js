@@ -110,6 +110,7 @@ export async function mount({ root, base, mode, lang, config, identity, emit, sh
     const item = add("agent");
     item.classList.add("waiting");
     item.firstChild.append(h("i"), h("i"), h("i"));
+    scroll();
     busy(true);
     emit("message", { text: turn.text });
     let told = "", asked, end, sources = [];

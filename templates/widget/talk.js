@@ -42,7 +42,7 @@ function talk(base, lang, strings) {
     if (!identity || told === kept.visitor + identity) return;
     told = kept.visitor + identity;
     try {
-      await call("POST", "/v1/identity", { token: identity });
+      await (await call("POST", "/v1/identity", { token: identity })).text();
     } catch (error) {
       if (error.status !== 409) return;
       keep({ conversation: undefined, token: undefined, lead: undefined, person: undefined, rated: undefined });
