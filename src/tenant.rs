@@ -17,6 +17,7 @@ use crate::platform::{Level, Platform};
 use crate::routes::App;
 
 pub mod auth;
+mod identity;
 pub mod postgres;
 pub mod recent;
 pub mod redis;

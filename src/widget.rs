@@ -3,11 +3,13 @@
 //! It never says anything of a company that its own page does not say to everybody.
 
 pub mod handover;
+pub mod identity;
 pub mod rating;
 pub mod settings;
 pub mod strings;
 
-use http::{Response, StatusCode};
+use http::header::CACHE_CONTROL;
+use http::{HeaderValue, Response, StatusCode};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -68,7 +70,7 @@ pub async fn show(scope: TenantScope, call: Call) -> Result<Response<Body>, Erro
     let (on_light, on_dark) = brand.inks();
     let (lang, strings) = strings::of(call.query("lang").as_deref().unwrap_or(""))?;
     let replies: Vec<_> = rows.all(replies)?.into_iter().map(|reply| reply.body).collect();
-    answer(
+    let mut response = answer(
         StatusCode::OK,
         &json!({
             "company": scope.company_name(),
@@ -84,7 +86,10 @@ pub async fn show(scope: TenantScope, call: Call) -> Result<Response<Body>, Erro
             "lang": lang,
             "strings": strings,
         }),
-    )
+    )?;
+    // From page to page the button is there at once.
+    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("private, max-age=60"));
+    Ok(response)
 }
 
 #[derive(Deserialize)]

@@ -7,6 +7,7 @@ use http::Method;
 use serde_json::{Value, json};
 
 use crate::stand::Stand;
+use crate::token::{now_s, sign_text};
 
 /// The password of every owner here.
 pub const PASSWORD: &str = "correct horse battery";
@@ -167,6 +168,9 @@ impl Company {
         let path = format!("/v1/messages/{}/rating", event(&events, "done")["message_id"].as_str().unwrap());
         let rating = json!({ "good": false, "remark": "Too long." });
         assert_eq!(self.call(&visitor.token, Method::PUT, &path, Some(rating)).await.0, 200);
+        let identity = json!({ "token": self.identity("7").await });
+        let (status, told) = self.call(&visitor.token, Method::POST, "/v1/identity", Some(identity)).await;
+        assert_eq!(status, 200, "{told}");
         // What is thrown away of what a template gave is remembered.
         let replies = self.owner(Method::GET, "/v1/replies", None, 200).await;
         let spare =
@@ -189,6 +193,13 @@ impl Company {
             self.rows(sql).await;
         }
         self.api_key(&["chat", "models"]).await;
+    }
+
+    /// What the company's server says of a visitor, signed with a new identity secret.
+    pub async fn identity(&self, subject: &str) -> String {
+        let path = "/v1/widget-settings/identity-secret";
+        let made = self.owner(Method::POST, path, None, 201).await;
+        sign_identity(made["identity_secret"].as_str().unwrap(), subject)
     }
 
     /// A key for a program of the company's, with these scopes.
@@ -330,6 +341,13 @@ pub fn read_events(decoder: &mut bulkhead::sse::Decoder, mut chunk: &[u8], event
     while let Some(event) = decoder.decode(&mut chunk).unwrap() {
         events.push(Event { name: event.name.to_owned(), data: serde_json::from_str(event.data).unwrap() });
     }
+}
+
+/// What a company's server says of a visitor, good for ten minutes.
+#[must_use]
+pub fn sign_identity(secret: &str, subject: &str) -> String {
+    let claims = json!({ "sub": subject, "name": "Vera", "email": "vera@example.com", "exp": now_s() + 600 });
+    sign_text(r#"{"alg":"HS256","typ":"JWT"}"#, &claims.to_string(), secret.as_bytes())
 }
 
 /// The text of an answer.

@@ -73,6 +73,16 @@ pub static ROUTES: &[Route] = &[
     visitor("PUT", "/v1/messages/{id}/rating", "Say whether an answer helped", |v, call| {
         Box::pin(widget::rating::set(v, call))
     }),
+    visitor("POST", "/v1/identity", "Who the visitor is, by the company's own server", |v, call| {
+        Box::pin(widget::identity::verify(v, call))
+    }),
+    member(
+        Role::Admin,
+        "POST",
+        "/v1/widget-settings/identity-secret",
+        "Make the secret for visitors' identities anew; it is shown once",
+        |m, _| Box::pin(widget::identity::renew(m)),
+    ),
     member(Role::Member, "GET", "/v1/widget-settings", "How and where the chat shows", |m, _| {
         Box::pin(widget::settings::show(m))
     }),

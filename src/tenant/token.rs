@@ -12,7 +12,7 @@ use crate::ids::{CompanyId, SessionId, UserId, VisitorId};
 use crate::knockout::{Wall, stands};
 
 /// Longest token that is looked at, bytes.
-const TOKEN_LIMIT: usize = 2_048;
+pub(super) const TOKEN_LIMIT: usize = 2_048;
 /// Seconds by which the clocks of two machines may differ.
 const LEEWAY_S: i64 = 5;
 
@@ -45,7 +45,7 @@ struct Named {
 
 /// Header fields that would change what a token means; a token that has one is refused (RFC 7515, section 4.1.11).
 #[derive(Clone, Debug, Default, serde::Serialize, serde::Deserialize)]
-struct Extra {
+pub(super) struct Extra {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     crit: Option<serde_json::Value>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -135,16 +135,7 @@ impl KeyRing {
         }
         let token = UntrustedToken::<Extra>::try_from(token).ok()?;
         let header = token.header();
-        let extra = &header.other_fields;
-        let plain = header.key_set_url.is_none()
-            && header.certificate_url.is_none()
-            && header.certificate_sha1_thumbprint.is_none()
-            && header.certificate_thumbprint.is_none()
-            && extra.crit.is_none()
-            && extra.jwk.is_none()
-            && extra.x5c.is_none()
-            && extra.b64.is_none();
-        if !plain {
+        if !plain(header) {
             return None;
         }
         let typ = header.token_type.clone()?;
@@ -155,12 +146,7 @@ impl KeyRing {
         } else {
             token.deserialize_claims_unchecked::<Named>().ok()?
         };
-        let now = time(now_ms)?;
-        let times = TimeOptions::new(chrono::Duration::seconds(LEEWAY_S), || now);
-        claims.validate_expiration(&times).ok()?;
-        if claims.not_before.is_some() {
-            claims.validate_maturity(&times).ok()?;
-        }
+        in_time(&claims, now_ms)?;
         let named = &claims.custom;
         if named.iss != issuer || named.aud != company || named.origin.as_deref() != origin {
             return None;
@@ -174,7 +160,31 @@ impl KeyRing {
     }
 }
 
-fn time(ms: u64) -> Option<DateTime<Utc>> {
+/// Whether a header has nothing in it that would change what the token means.
+pub(super) fn plain(header: &Header<Extra>) -> bool {
+    let extra = &header.other_fields;
+    header.key_set_url.is_none()
+        && header.certificate_url.is_none()
+        && header.certificate_sha1_thumbprint.is_none()
+        && header.certificate_thumbprint.is_none()
+        && extra.crit.is_none()
+        && extra.jwk.is_none()
+        && extra.x5c.is_none()
+        && extra.b64.is_none()
+}
+
+/// That claims are good now: they end, they have not ended, and they have begun.
+pub(super) fn in_time<T>(claims: &Claims<T>, now_ms: u64) -> Option<()> {
+    let now = time(now_ms)?;
+    let times = TimeOptions::new(chrono::Duration::seconds(LEEWAY_S), || now);
+    claims.validate_expiration(&times).ok()?;
+    if claims.not_before.is_some() {
+        claims.validate_maturity(&times).ok()?;
+    }
+    Some(())
+}
+
+pub(super) fn time(ms: u64) -> Option<DateTime<Utc>> {
     DateTime::from_timestamp_millis(i64::try_from(ms).ok()?)
 }
 

@@ -86,6 +86,19 @@ impl TenantScope {
         self.app.config.secrets.master_keys.open(self.company.id, Kept::Answer(key_hash), sealed)
     }
 
+    /// Seals the secret with which the company's server signs who its visitors are.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] when the cipher fails.
+    pub(crate) fn identity_seal(&self, secret: &str) -> Result<Vec<u8>, Error> {
+        self.seal(Kept::IdentitySecret, secret.as_bytes())
+    }
+
+    /// Opens that secret; `None` when it does not open, as after its master key was dropped.
+    pub(super) fn identity_open(&self, sealed: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+        self.app.config.secrets.master_keys.open(self.company.id, Kept::IdentitySecret, sealed)
+    }
+
     fn seal(&self, what: Kept<'_>, text: &[u8]) -> Result<Vec<u8>, Error> {
         let mut nonce = [0; NONCE];
         self.platform.fill_random(&mut nonce);
@@ -182,6 +195,8 @@ enum Kept<'a> {
     ProviderKey(ProviderId),
     /// The answer to the request whose key has this hash.
     Answer(&'a [u8; 32]),
+    /// The secret with which the company's server signs who its visitors are: one a company.
+    IdentitySecret,
 }
 
 impl Kept<'_> {
@@ -190,6 +205,7 @@ impl Kept<'_> {
         match self {
             Self::ProviderKey(_) => "provider-key",
             Self::Answer(_) => "idempotent-answer",
+            Self::IdentitySecret => "identity-secret",
         }
     }
 
@@ -198,6 +214,7 @@ impl Kept<'_> {
         match self {
             Self::ProviderKey(provider) => format!("provider/{provider}/field/api_key"),
             Self::Answer(key_hash) => format!("idempotency/{}/field/answer", hex(key_hash)),
+            Self::IdentitySecret => "widget/field/identity_secret".into(),
         }
     }
 }

@@ -72,6 +72,8 @@ struct Settings {
     link_hosts: Value,
     /// Hosts from which images in answers are loaded.
     image_hosts: Value,
+    /// When the secret was made with which the company's server signs who a visitor is; null: there is none.
+    identity_secret_at: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -162,7 +164,7 @@ fn host(text: &str) -> Option<String> {
 
 const SETTINGS_READ: TenantSql = crate::sql!(
     "select accent_color, greeting, to_jsonb(allowed_origins) as allowed_origins, side, greet_after_s,
-            to_jsonb(link_hosts) as link_hosts, to_jsonb(image_hosts) as image_hosts
+            to_jsonb(link_hosts) as link_hosts, to_jsonb(image_hosts) as image_hosts, identity_secret_at
      from widget_settings
      where company_id = $1"
 );

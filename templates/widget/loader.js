@@ -8,7 +8,7 @@
 //   data-lang    the language of the surface; by default that of the page
 //
 //   window.bulkhead ||= function () { (bulkhead.q ||= []).push(arguments) };   // calls before it is there
-//   bulkhead("open"), ("close"), ("send", text), ("on", event, listener), ("destroy")
+//   bulkhead("open"), ("close"), ("send", text), ("identify", jwt), ("on", event, listener), ("destroy")
 //   events: ready, open, close, message, answer, lead, person, rating, error
 (() => {
   const script = document.currentScript;
@@ -22,7 +22,7 @@
   const listeners = {};
   const ending = new AbortController();
   const { signal } = ending;
-  let config, panel, button, note, greetTimer;
+  let config, panel, button, note, greetTimer, identity;
 
   const STYLE = `
 :host { all: initial; display: contents; color-scheme: light dark;
@@ -59,6 +59,10 @@ svg { display: block; width: 1.5em; height: 1.5em; fill: none; stroke: currentCo
     open: () => want((panel) => panel.open()),
     close: () => panel?.then((panel) => panel.close()),
     send: (text) => want((panel) => panel.send(String(text))),
+    identify(jwt) {
+      identity = jwt;
+      panel?.then((panel) => panel.identify(jwt));
+    },
     on(event, listener) {
       (listeners[event] ??= new Set()).add(listener);
       return () => listeners[event].delete(listener);
@@ -90,7 +94,7 @@ svg { display: block; width: 1.5em; height: 1.5em; fill: none; stroke: currentCo
       if (!config || signal.aborted) return;
       hush();
       panel ??= import(`${base}/widget/app.js?v=${config.version}`).then(({ mount }) =>
-        mount({ root, base, mode, lang, config, emit, shown }));
+        mount({ root, base, mode, lang, config, identity, emit, shown }));
       use(await panel);
     } catch (error) {
       panel = undefined;

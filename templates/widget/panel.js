@@ -7,7 +7,7 @@ const CROSS = "M6 6l12 12M18 6L6 18";
 const LOOK_MS = 4000;
 
 /** Puts the panel into the shadow root. It is made when somebody wants it, and shows nothing before `open`. */
-export async function mount({ root, base, mode, lang, config, emit, shown }) {
+export async function mount({ root, base, mode, lang, config, identity, emit, shown }) {
   const { company, strings } = config;
   const say = (name, given = {}) => strings[name].replace(/\{(\w)\}/g, (_, gap) => ({ c: company, ...given })[gap]);
   const host = talk(base, config.lang, strings);
@@ -66,7 +66,7 @@ export async function mount({ root, base, mode, lang, config, emit, shown }) {
   online();
   const greeting = add("agent", config.greeting);
   begin();
-  const resumed = resume();
+  const resumed = host.identify(identity).then(resume);
 
   // Opening and closing. A dialog over the whole window, or a popup, keeps the focus in; the one in the corner does not.
   function open() {
@@ -110,6 +110,7 @@ export async function mount({ root, base, mode, lang, config, emit, shown }) {
     const item = add("agent");
     item.classList.add("waiting");
     item.firstChild.append(h("i"), h("i"), h("i"));
+    scroll();
     busy(true);
     emit("message", { text: turn.text });
     let told = "", asked, end, sources = [];
@@ -390,5 +391,6 @@ export async function mount({ root, base, mode, lang, config, emit, shown }) {
     removeEventListener("offline", online);
   }
 
-  return { open, close, destroy, send: (text) => (open(), send(text)), toggle: () => (inline || !frame.open ? open() : close()) };
+  const identify = async (jwt) => (await host.identify(jwt)) && restart();
+  return { open, close, destroy, identify, send: (text) => (open(), send(text)), toggle: () => (inline || !frame.open ? open() : close()) };
 }

@@ -31,8 +31,32 @@ function talk(base, lang, strings) {
   let minting;
   async function token() {
     minting ??= call("POST", "/v1/visitor").then((response) => response.json()).finally(() => (minting = undefined));
-    const { token, expires_in } = await minting;
-    keep({ token, renew: Date.now() + expires_in * 500 });
+    const { token, visitor_id, expires_in } = await minting;
+    keep({ token, visitor: visitor_id, renew: Date.now() + expires_in * 500 });
+  }
+
+  // Who the visitor is, as the page's own server says it: told once for each visitor. Whoever was somebody else before is a
+  // new visitor, who sees nothing of what that one said.
+  let identity, told;
+  async function introduce() {
+    if (!identity || told === kept.visitor + identity) return;
+    told = kept.visitor + identity;
+    try {
+      await (await call("POST", "/v1/identity", { token: identity })).text();
+    } catch (error) {
+      if (error.status !== 409) return;
+      keep({ conversation: undefined, token: undefined, lead: undefined, person: undefined, rated: undefined });
+      await token();
+      await introduce();
+    }
+  }
+
+  /** Says who the visitor is, by a token of the page's server; whether what was said so far is another's. */
+  async function identify(jwt) {
+    identity = jwt;
+    const before = kept.conversation;
+    if (kept.token) await introduce();
+    return before !== kept.conversation;
   }
 
   // One request with the visitor's token. A token that has run out is replaced, once; what the visitor before it said is
@@ -40,6 +64,7 @@ function talk(base, lang, strings) {
   async function request(method, path, body, { signal, key } = {}) {
     for (let tries = 1; ; tries++) {
       if (!kept.token || Date.now() > kept.renew) await token();
+      await introduce();
       try {
         return await call(method, path, typeof body === "function" ? body() : body, signal, key);
       } catch (error) {
@@ -92,7 +117,7 @@ function talk(base, lang, strings) {
     throw new Problem(strings.lost);
   }
 
-  return { kept, keep, request, messages, ask, recover };
+  return { kept, keep, request, messages, ask, recover, identify };
 }
 
 // Server-sent events of a response, as [name, data].

@@ -38,10 +38,15 @@ export async function call({ url }, method, path, token, body, expected = 200) {
   return /^[[{]/.test(text) ? JSON.parse(text) : text;
 }
 
+/** The company with its owner's access token. */
+export async function signedIn(owner) {
+  owner.token ??= (await call(owner, "POST", "/v1/login", "", { email: owner.email, password: owner.password })).access_token;
+  return owner;
+}
+
 /** Changes the chat's settings as the owner. */
 export async function settings(owner, change) {
-  owner.token ??= (await call(owner, "POST", "/v1/login", "", { email: owner.email, password: owner.password })).access_token;
-  return call(owner, "PATCH", "/v1/widget-settings", owner.token, change);
+  return call(owner, "PATCH", "/v1/widget-settings", (await signedIn(owner)).token, change);
 }
 
 export const password = "a few words make a good one";

@@ -1,9 +1,10 @@
 // The chat on pages of another origin.
 
 import assert from "node:assert/strict";
+import { createHmac } from "node:crypto";
 import { after, before, test } from "node:test";
 import { elsewhere } from "./elsewhere.mjs";
-import { ask, browser, company, fits, focused, settings, visit } from "./stand.mjs";
+import { ask, browser, call, company, fits, focused, settings, signedIn, visit } from "./stand.mjs";
 
 const HEATER = "How much does it cost to replace a water heater?";
 let shop, plumber, dentist;
@@ -323,6 +324,34 @@ test("a person is asked for, and what they say arrives", async () => {
   await page.waitForResponse(/messages$/);
   assert.equal(await page.locator(".message", { hasText: "Pia here." }).count(), 1);
   clean(page);
+});
+
+test("the page's server says who the visitor is, and the next one sees nothing of theirs", async () => {
+  const { identity_secret } = await call(dentist, "POST", "/v1/widget-settings/identity-secret", (await signedIn(dentist)).token, undefined, 201);
+  const jwt = (sub) => {
+    const part = (value) => Buffer.from(JSON.stringify(value)).toString("base64url");
+    const signed = `${part({ alg: "HS256" })}.${part({ sub, name: "Vera", exp: Math.floor(Date.now() / 1000) + 600 })}`;
+    return `${signed}.${createHmac("sha256", identity_secret).update(signed).digest("base64url")}`;
+  };
+  const early = `window.bulkhead ||= function () { (bulkhead.q ||= []).push(arguments) }; bulkhead("identify", "${jwt("7")}");`;
+  const page = await visit(shop.address(dentist.url, { early }));
+  await bubble(page).click();
+  const told = page.waitForResponse(/identity$/);
+  await ask(page, "Do you see children?");
+  assert.equal((await told).status(), 200);
+  assert.equal(page.asked.filter((address) => address.endsWith("/identity")).length, 1);
+  await page.evaluate((jwt) => bulkhead("identify", jwt), jwt("8"));
+  await page.locator(".message.visitor").waitFor({ state: "detached" });
+  const again = page.waitForResponse(/chat$/);
+  await ask(page, "And grown-ups?");
+  assert.equal((await again).status(), 200);
+  // The page says it is the first one again: that is neither the other's conversation nor, on this browser, the old one.
+  await page.reload({ waitUntil: "networkidle" });
+  const anew = page.waitForResponse((response) => response.url().endsWith("/identity") && response.status() === 200);
+  await bubble(page).click();
+  await anew;
+  await page.waitForLoadState("networkidle");
+  assert.equal(await page.locator(".message.visitor").count(), 0);
 });
 
 test("the greeting comes once a visit, and goes when it is not wanted", async () => {

@@ -304,7 +304,8 @@ impl<'company> World<'company> {
                 | "/v1/logout"
                 | "/v1/notices/{id}/seen"
                 | "/v1/providers/{id}/test"
-                | "/v1/conversations/{id}/hand-over",
+                | "/v1/conversations/{id}/hand-over"
+                | "/v1/widget-settings/identity-secret",
             ) => {
                 return None;
             }
@@ -320,6 +321,7 @@ impl<'company> World<'company> {
                 json!({ "refresh_token": session(self.acme, &person.user).await.1 })
             }
             ("POST", "/v1/chat") => json!({ "message": "Do you fix leaks?" }),
+            ("POST", "/v1/identity") => json!({ "token": self.acme.identity("7").await }),
             ("PUT", "/v1/messages/{id}/rating") => json!({ "good": true }),
             ("PATCH", "/v1/widget-settings") => json!({ "side": "left" }),
             ("POST", "/v1/leads") => json!({ "name": "Vera", "phone": "555 0100" }),

@@ -225,7 +225,9 @@ impl Ground {
             "/v1/conversations/{id}" | "/v1/conversations/{id}/replies" | "/v1/conversations/{id}/notes" => {
                 "conversation_id"
             }
-            "/v1/conversations/{id}/messages" | "/v1/conversations/{id}/hand-over" => {
+            "/v1/conversations/{id}/messages"
+            | "/v1/conversations/{id}/hand-over"
+            | "/v1/widget-settings/identity-secret" => {
                 return self.conversation.clone();
             }
             "/v1/messages/{id}/rating" => "message_id",
@@ -302,6 +304,7 @@ pub(super) fn body(route: &Route) -> Option<Value> {
         ("POST", "/v1/login") => json!({ "email": "x@example.com", "password": "not the password" }),
         ("POST", "/v1/token/refresh") => json!({ "refresh_token": "x" }),
         ("POST", "/v1/chat") => json!({ "message": "Do you fix leaks?" }),
+        ("POST", "/v1/identity") => json!({ "token": "x.y.z" }),
         ("PUT", "/v1/messages/{id}/rating") => json!({ "good": false, "remark": "Taken over" }),
         ("PATCH", "/v1/widget-settings") => json!({ "greeting": "Hello." }),
         ("POST", "/v1/leads") => json!({ "name": "Vera", "phone": "555 0100" }),

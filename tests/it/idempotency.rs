@@ -39,6 +39,11 @@ const OTHERS: &[(&str, &str)] = &[
     ("/v1/logout", "harmless to repeat"),
     ("/v1/chat", "a question is known by its own row, and its answer by it"),
     ("/v1/conversations/{id}/hand-over", "harmless to repeat: people are told once"),
+    ("/v1/identity", "harmless to repeat"),
+    (
+        "/v1/widget-settings/identity-secret",
+        "each takes the place of the one before; the next one mends a lost answer",
+    ),
     ("/v1/cron", "harmless to repeat"),
     ("/v1/notices/{id}/seen", "harmless to repeat"),
     ("/v1/providers/{id}/test", "asks the provider and stores nothing but that it did"),

@@ -1,7 +1,7 @@
 //! The chat on pages: which origins may ask, what their tokens are good for, its settings, ratings, and asking for a person.
 
 use bulkhead::routes::{ROUTES, Route, Run};
-use bulkhead_tests::company::{Company, event};
+use bulkhead_tests::company::{Company, event, sign_identity};
 use bulkhead_tests::core::Core;
 use bulkhead_tests::native::run;
 use bulkhead_tests::stand::Stand;
@@ -297,4 +297,49 @@ async fn a_person_is_asked_for_once() {
     assert_eq!(asked.count(), 1, "{notices}");
     let handed = "select from conversations where company_id = $1::text::uuid and handed_over_at is not null";
     assert_eq!(acme.rows(handed).await.len(), 1);
+}
+
+#[tokio::test]
+async fn the_company_s_server_says_who_a_visitor_is() {
+    let acme = Company::new(Stand::get(), "plumbing").await;
+    let (vera, other) = (acme.visitor().await.token, acme.visitor().await.token);
+    let say = async |visitor: &str, token: &str| {
+        acme.call(visitor, Method::POST, "/v1/identity", Some(json!({ "token": token }))).await
+    };
+    let forged = sign_identity("", "7");
+    let (status, nobody) = say(&vera, &forged).await;
+    assert_eq!(status, 400, "nobody can say so before there is a secret: {nobody}");
+    let path = "/v1/widget-settings/identity-secret";
+    let made = acme.owner(Method::POST, path, None, 201).await;
+    let secret = made["identity_secret"].as_str().unwrap();
+    let token = sign_identity(secret, "7");
+    let (status, told) = say(&vera, &token).await;
+    assert_eq!((status, &told["sub"], &told["name"]), (200, &json!("7"), &json!("Vera")));
+    assert_eq!(say(&vera, &token).await.0, 200, "harmless to repeat");
+    assert_eq!(say(&other, &token).await.0, 200, "another browser of the same person");
+    // Nobody becomes another; the next person at that computer is a new visitor.
+    assert_eq!(say(&vera, &sign_identity(secret, "8")).await.0, 409);
+    let kept = "select subject, email from visitor_identities where company_id = $1::text::uuid";
+    let rows = acme.rows(kept).await;
+    assert!(rows.len() == 2 && rows.iter().all(|row| row.get::<_, &str>(0) == "7"));
+    // The secret is shown once and sealed; a new one ends the old one's say.
+    let settings = acme.owner(Method::GET, "/v1/widget-settings", None, 200).await;
+    assert!(settings["identity_secret_at"].is_string() && !settings.to_string().contains(secret));
+    let sealed = "select sealed_identity_secret from widget_settings where company_id = $1::text::uuid";
+    let sealed: Vec<u8> = acme.rows(sealed).await[0].get(0);
+    assert!(!sealed.windows(8).any(|part| part == &secret.as_bytes()[..8]), "it lies there in the clear");
+    acme.owner(Method::POST, path, None, 201).await;
+    let (status, stale) = say(&vera, &token).await;
+    assert_eq!((status, &stale["detail"]), (400, &nobody["detail"]), "and nobody is told why");
+    // What another company signs is nothing here, even where the sealed bytes are carried over.
+    let bright = Company::new(Stand::get(), "dental-practice").await;
+    let theirs = bright.identity("7").await;
+    assert_eq!(say(&vera, &theirs).await.0, 400);
+    let carry = format!(
+        "update widget_settings w set sealed_identity_secret = b.sealed_identity_secret
+         from widget_settings b where w.company_id = $1::text::uuid and b.company_id = '{}' returning 1",
+        bright.id
+    );
+    assert_eq!(acme.rows(&carry).await.len(), 1);
+    assert_eq!(say(&vera, &theirs).await.0, 400);
 }

@@ -346,6 +346,7 @@ async fn office(alice: &Company, canary: &str) {
         ("site_pages", "title", "''"),
         ("lead_questions", "question", "''"),
         ("quick_replies", "body", "''"),
+        ("widget_settings", "greeting", "''"),
     ] {
         let sql = format!(
             "update {table} set {column} = left('{canary}' || {unique}, 60) where company_id = $1::text::uuid returning 1"
