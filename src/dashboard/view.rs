@@ -155,6 +155,8 @@ pub struct Form {
     kind: &'static str,
     /// What is asked before it is sent.
     ask: String,
+    /// Its answer is the next page itself, and not a way to one.
+    plain: bool,
 }
 
 impl Form {
@@ -171,6 +173,12 @@ impl Form {
     /// With a danger, and what is asked before it is sent.
     pub fn danger(mut self, ask: String) -> Self {
         (self.kind, self.ask) = ("danger", ask);
+        self
+    }
+
+    /// Whose answer is the next page itself, and not a way to one.
+    pub fn plain(mut self) -> Self {
+        self.plain = true;
         self
     }
 
@@ -220,6 +228,11 @@ impl Field {
     /// Yes or no.
     pub fn check(name: &'static str, label: impl Into<String>, ticked: bool) -> Self {
         Self::line("check", name, label, ticked)
+    }
+
+    /// Yes, or nothing at all: for what narrows a list.
+    pub fn tick(name: &'static str, label: impl Into<String>, ticked: bool) -> Self {
+        Self::line("tick", name, label, ticked)
     }
 
     /// One of several.

@@ -11,7 +11,7 @@ use crate::tenant::auth::{Member, Program, Visitor};
 use crate::{
     agents, api_keys, budget, calendar, chat, checklist, company, contexts, conversations, cron, inbox,
     knowledge, labels, leads, ledger, notices, notifications, openai_api, openapi, pages, pipeline,
-    providers, provisioning, questions, replies, roles, services, sessions, site, terms, updates,
+    providers, provisioning, questions, replies, roles, services, sessions, site, team, terms, updates,
 };
 
 /// The routes. The order is that of the API's page; the first match wins, and no two match the same request.
@@ -158,6 +158,13 @@ pub static ROUTES: &[Route] = &[
     member(Role::Member, "POST", "/v1/conversations/{id}/notes", "A note for colleagues", |m, call| {
         Box::pin(inbox::note(m, call))
     }),
+    // The team.
+    member(Role::Admin, "GET", "/v1/team", "Who works here", |m, _| Box::pin(team::list(m))),
+    member(Role::Admin, "GET", "/v1/audit", "What was done", |m, _| Box::pin(team::audit(m))),
+    member(Role::Member, "GET", "/v1/sessions", "One's own sessions", |m, _| Box::pin(team::sessions(m))),
+    member(Role::Member, "DELETE", "/v1/sessions/{id}", "End one of one's own sessions", |m, call| {
+        Box::pin(team::session_end(m, call))
+    }),
     // The dashboard's pages and forms.
     guest("GET", "/dashboard/sign-in", "The door of the dashboard", |s, call| Box::pin(door::show(s, call))),
     guest("POST", "/dashboard/sign-in", "Sign in, in a browser", |s, call| Box::pin(door::enter(s, call))),
@@ -242,6 +249,27 @@ pub static ROUTES: &[Route] = &[
     }),
     page(Role::Member, "GET", "/dashboard/leads/export", "Leads for a spreadsheet", |m, _| {
         Box::pin(dashboard::leads::export(m))
+    }),
+    page(Role::Admin, "GET", "/dashboard/team", "Who works here", |m, call| {
+        Box::pin(dashboard::team::list(m, call))
+    }),
+    page(Role::Admin, "GET", "/dashboard/audit", "What was done", |m, call| {
+        Box::pin(dashboard::team::audit(m, call))
+    }),
+    page(Role::Member, "GET", "/dashboard/sessions", "One's own sessions", |m, call| {
+        Box::pin(dashboard::team::sessions(m, call))
+    }),
+    page(Role::Member, "POST", "/dashboard/sessions/{id}/remove", "End one of them", |m, call| {
+        Box::pin(then(team::session_end(m, call), "/dashboard/sessions", "ended"))
+    }),
+    page(Role::Admin, "GET", "/dashboard/api-keys", "Keys of the company's own programs", |m, call| {
+        Box::pin(dashboard::team::keys(m, call))
+    }),
+    page(Role::Admin, "POST", "/dashboard/api-keys", "Add a key; it is shown once", |m, call| {
+        Box::pin(dashboard::team::key_add(m, call))
+    }),
+    page(Role::Admin, "POST", "/dashboard/api-keys/{id}/remove", "Revoke a key", |m, call| {
+        Box::pin(then(api_keys::revoke(m, call), "/dashboard/api-keys", "removed"))
     }),
     // Its own programs, and their keys.
     member(Role::Admin, "GET", "/v1/api-keys", "Keys of the company's own programs", |m, _| {
