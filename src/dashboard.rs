@@ -22,6 +22,7 @@ pub mod form;
 pub mod inbox;
 pub mod knowledge;
 pub mod leads;
+pub mod office;
 pub mod overview;
 pub mod plot;
 pub mod providers;
@@ -72,6 +73,7 @@ const TABS: &[(&str, &str)] = &[
     ("/dashboard/budget", "Budget"),
     ("/dashboard/usage", "Usage"),
     ("/dashboard/leads", "Leads"),
+    ("/dashboard/office", "Office"),
     ("/dashboard/team", "Team"),
     ("/dashboard/api-keys", "API keys"),
     ("/dashboard/audit", "Audit log"),

@@ -130,6 +130,7 @@ mod tests {
             "/v1/sessions/{id}",
             "/dashboard",
             "/dashboard/sign-out",
+            "/dashboard/office",
             "/dashboard/sessions",
             "/dashboard/sessions/{id}/remove",
         ];

@@ -128,6 +128,8 @@ pub struct Item {
     pub when: Option<Stamp>,
     /// What may be done to it with a press, or after filling in a line.
     pub actions: Vec<Form>,
+    /// By which it is changed; folded away until it is wanted.
+    pub edit: Option<Form>,
 }
 
 /// A time, for machines and for people; a script writes it anew where and as its reader has it.

@@ -11,7 +11,10 @@ import { addEntry, ask, browser, clean, company, find, fits, press, signIn, tab,
 after(() => browser.close());
 
 const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
-const TABS = ["Overview", "Inbox", "Knowledge", "Agents", "Models", "Budget", "Usage", "Leads"];
+const TABS = [
+  "Overview", "Inbox", "Knowledge", "Agents", "Models", "Budget", "Usage", "Leads", "Office", "Team", "API keys", "Audit log",
+  "Sessions",
+];
 
 /** The dashboard of a company of its own: an address may try to sign in ten times a quarter of an hour. */
 async function desk(industry = "plumbing", options = {}) {
@@ -285,6 +288,53 @@ test("another site's form changes nothing", async () => {
   }
   await tab(page, "Budget");
   await page.getByText("$0.00 of $2.00 spent today").waitFor();
+});
+
+test("the office's lists are kept: one is added, changed and removed", async () => {
+  const [page, owner] = await desk();
+  await tab(page, "Office");
+  await page.getByRole("link", { name: "Services and prices" }).click();
+  await page.getByLabel("Short name").fill("robot-walk");
+  const add = page.locator("form").filter({ has: page.getByRole("heading", { name: "Add" }) });
+  await add.getByLabel("Name", { exact: true }).fill("Robot walking");
+  await add.getByLabel("What it is").fill("We walk your robot.");
+  await add.getByLabel("Price from").fill("12.5");
+  await press(page, "Add", "Added.");
+  const row = page.locator(".list > li").filter({ hasText: "Robot walking" });
+  await row.locator("summary").click();
+  assert.equal(await row.getByLabel("Price from").inputValue(), "12.50");
+  await row.getByLabel("Price from").fill("13");
+  await row.getByRole("button", { name: "Save" }).click();
+  await page.getByRole("status").filter({ hasText: "Saved." }).waitFor();
+  const site = await visit(owner.url);
+  assert.match(await site.content(), /Robot walking[\s\S]*from \$13/);
+  page.once("dialog", (dialog) => dialog.accept());
+  await row.getByRole("button", { name: "Remove" }).click();
+  await page.getByRole("status").filter({ hasText: "Removed." }).waitFor();
+  assert.equal(await row.count(), 0);
+});
+
+test("a key is shown once, and a session elsewhere is ended", async () => {
+  const [page, owner] = await desk();
+  await tab(page, "API keys");
+  await page.getByLabel("What it is for").fill("Our till");
+  await page.getByRole("button", { name: "Make the key" }).click();
+  const [key] = (await page.getByText(/^bk_/).innerText()).match(/^bk_\S{60,}$/);
+  await tab(page, "API keys");
+  await page.getByText(`Ends in ${key.slice(-4)}.`).waitFor();
+  assert.doesNotMatch(await page.content(), new RegExp(key.slice(0, 40)));
+
+  const elsewhere = await visit(`${owner.url}/dashboard`);
+  await signIn(elsewhere, owner);
+  await tab(page, "Sessions");
+  const other = page.locator(".list > li").filter({ hasText: "Another browser" }).first();
+  page.once("dialog", (dialog) => dialog.accept());
+  await other.getByRole("button", { name: "End" }).click();
+  await page.getByRole("status").filter({ hasText: "Ended." }).waitFor();
+  await elsewhere.reload();
+  await elsewhere.getByRole("button", { name: "Sign in" }).waitFor();
+  await tab(page, "Audit log");
+  await page.getByRole("cell", { name: "session ended" }).waitFor();
 });
 
 test("a reload keeps one signed in, signing out does not, nor does going back", async () => {
