@@ -405,6 +405,10 @@ for (const colorScheme of ["light", "dark"]) {
     await page.locator(".list .name a").first().click();
     await page.getByLabel("What it is told").waitFor();
     await accessible(page, "Agent");
+    await tab(page, "Office");
+    await page.getByRole("link", { name: "Services and prices" }).click();
+    await page.locator("summary").first().click();
+    await accessible(page, "Services");
   });
 }
 
