@@ -22,9 +22,11 @@ pub mod form;
 pub mod inbox;
 pub mod knowledge;
 pub mod leads;
+pub mod office;
 pub mod overview;
 pub mod plot;
 pub mod providers;
+pub mod team;
 pub mod usage;
 pub mod view;
 
@@ -71,11 +73,17 @@ const TABS: &[(&str, &str)] = &[
     ("/dashboard/budget", "Budget"),
     ("/dashboard/usage", "Usage"),
     ("/dashboard/leads", "Leads"),
+    ("/dashboard/office", "Office"),
+    ("/dashboard/team", "Team"),
+    ("/dashboard/api-keys", "API keys"),
+    ("/dashboard/audit", "Audit log"),
+    ("/dashboard/sessions", "Sessions"),
 ];
 
 /// What a form's answer says on the next page. A page takes only these, so that a link cannot put words in its mouth.
 const SAID: &[(&str, &str)] = &[
     ("added", "Added."),
+    ("ended", "Ended."),
     ("handed-back", "Handed back: the assistant answers again."),
     ("closed", "Closed."),
     ("noted", "Noted. Only your colleagues see it."),

@@ -38,6 +38,7 @@ pub mod providers;
 pub mod provisioning;
 pub mod sessions;
 pub mod site;
+pub mod team;
 pub mod widget;
 
 pub mod calendar;

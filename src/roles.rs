@@ -68,6 +68,7 @@ const AREAS: &[(&str, &str, &str)] = &[
     ("agents", "agents.read", "agents.write"),
     ("api-keys", "programs.read", "programs.write"),
     ("appointment-types", "appointments.read", "appointments.write"),
+    ("audit", "audit.read", "audit.write"),
     ("budget", "budget.read", "budget.write"),
     ("checklist", "checklist.read", "checklist.write"),
     ("closures", "hours.read", "hours.write"),
@@ -90,6 +91,7 @@ const AREAS: &[(&str, &str, &str)] = &[
     ("replies", "replies.read", "replies.write"),
     ("roles", "roles.read", "roles.write"),
     ("services", "services.read", "services.write"),
+    ("team", "team.read", "team.write"),
     ("templates", "templates.read", "templates.write"),
     ("terms", "terms.read", "terms.write"),
     ("usage", "budget.read", "budget.write"),
@@ -120,9 +122,19 @@ mod tests {
 
     #[test]
     fn every_route_of_a_member_needs_a_permission_or_says_why_not() {
-        // Signing out and knowing where one is are everybody's; the company itself only its owner changes.
+        // Signing out, here or elsewhere, and knowing where one is are everybody's; the company itself only its owner changes.
         // The overview leaves out what somebody may not read.
-        let free = ["/v1/logout", "/v1/company", "/dashboard", "/dashboard/sign-out"];
+        let free = [
+            "/v1/logout",
+            "/v1/company",
+            "/v1/sessions",
+            "/v1/sessions/{id}",
+            "/dashboard",
+            "/dashboard/sign-out",
+            "/dashboard/office",
+            "/dashboard/sessions",
+            "/dashboard/sessions/{id}/remove",
+        ];
         for route in ROUTES.iter().filter(|route| matches!(route.run, Run::Member(..) | Run::Page(..))) {
             let needed = permission(route.method, route.path);
             assert_eq!(needed.is_empty(), free.contains(&route.path), "{} {}", route.method, route.path);

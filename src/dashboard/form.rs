@@ -3,7 +3,8 @@
 //! It never decides what a value may be: that is checked where the JSON API checks it.
 //!
 //! A form says less than JSON, so the names of its fields say the rest: `a.b` is the field `b` of the one thing in the list
-//! `a`; `x:optional` is left out when it is empty; `x:dollars` is an amount such as `3.50` for the micro-dollars `x`. Of
+//! `a`; `x:optional` is left out when it is empty; `x:dollars` is an amount such as `3.50` for the
+//! micro-dollars `x`, `x:cents` one for cents, left out when it is empty. Of
 //! several values of one name a list takes all but the empty ones, anything else the last: a box that may be unticked
 //! stands behind a hidden field with the value for that.
 
@@ -26,6 +27,8 @@ pub fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Error> {
         let name = decoded(name);
         match name.split_once(':') {
             Some((_, "optional")) if value.trim().is_empty() => {}
+            Some((_, "cents")) if value.trim().is_empty() => {}
+            Some((name, "cents")) => put(&mut form, name, (microusd(&value)? / 10_000).to_string()),
             Some((name, "dollars")) => put(&mut form, name, microusd(&value)?.to_string()),
             Some((name, _)) => put(&mut form, name, value),
             None => put(&mut form, &name, value),
@@ -216,7 +219,9 @@ mod tests {
             models: vec![Model { model: "m".into(), context: 9 }],
         };
         assert_eq!(given, expected);
-        let given: Given = read(b"name=x&limit:optional=+&scope=").unwrap();
+        let given: Given = read(b"name=x&limit:cents=89.5").unwrap();
+        assert_eq!(given.limit, Some(8_950));
+        let given: Given = read(b"name=x&limit:optional=+&limit:cents=&scope=").unwrap();
         assert_eq!((given.limit, given.scope), (None, Some(Vec::new())));
     }
 

@@ -89,7 +89,7 @@ fn item(conversation: Conversation) -> Item {
         tags,
         calls,
         when: Stamp::parse(&conversation.last_at),
-        actions: Vec::new(),
+        ..Item::default()
     }
 }
 

@@ -60,9 +60,9 @@ pub async fn list(member: Member, call: Call) -> Result<Response<Body>, Error> {
     };
     let every = std::iter::once((String::new(), "All".to_owned(), category.is_empty()));
     let filter = Form::new("", TAB, "Search")
-        .with(Field::line("search", "q", "Words", &text))
+        .with(Field::line("search", "q", "Look for", &text))
         .with(Field::choice("category", "Category", every.chain(options(&category)).collect()))
-        .with(Field::check("confirm", "Only those to confirm", confirm));
+        .with(Field::tick("confirm", "Only those to confirm", confirm));
     let add = Form::new("Add an entry", TAB, "Add")
         .with(Field::choice("category", "Category", options("faq")))
         .with(Field::line("text", "question", "Question", "").needed())

@@ -58,6 +58,7 @@ fn item(lead: Lead, stages: &[Stage]) -> Item {
         calls: if lead.stale { vec!["waits too long".into()] } else { Vec::new() },
         when: Stamp::parse(&lead.created_at),
         actions: vec![move_on],
+        ..Item::default()
     }
 }
 

@@ -89,7 +89,7 @@ struct Step {
 }
 
 /// Notices and steps that are shown.
-const SHOWN: usize = 8;
+const SHOWN: usize = 5;
 
 impl Overview {
     fn new(frame: Frame, person: &Person, read: Read, may: impl Fn(&str) -> bool) -> Self {

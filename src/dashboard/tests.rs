@@ -29,6 +29,7 @@ fn view(text: &str) -> View {
         calls: vec![text.into()],
         when: Stamp::parse("2026-11-22 09:30:00+00"),
         actions: vec![form()],
+        edit: Some(form()),
     };
     let table = Table { caption: text.into(), head: vec!["A"], rows: vec![vec![text.into()]] };
     View::new(Frame::sample(text), text, "Intro.")

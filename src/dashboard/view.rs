@@ -128,6 +128,8 @@ pub struct Item {
     pub when: Option<Stamp>,
     /// What may be done to it with a press, or after filling in a line.
     pub actions: Vec<Form>,
+    /// By which it is changed; folded away until it is wanted.
+    pub edit: Option<Form>,
 }
 
 /// A time, for machines and for people; a script writes it anew where and as its reader has it.
@@ -155,6 +157,8 @@ pub struct Form {
     kind: &'static str,
     /// What is asked before it is sent.
     ask: String,
+    /// Its answer is the next page itself, and not a way to one.
+    plain: bool,
 }
 
 impl Form {
@@ -171,6 +175,12 @@ impl Form {
     /// With a danger, and what is asked before it is sent.
     pub fn danger(mut self, ask: String) -> Self {
         (self.kind, self.ask) = ("danger", ask);
+        self
+    }
+
+    /// Whose answer is the next page itself, and not a way to one.
+    pub fn plain(mut self) -> Self {
+        self.plain = true;
         self
     }
 
@@ -220,6 +230,11 @@ impl Field {
     /// Yes or no.
     pub fn check(name: &'static str, label: impl Into<String>, ticked: bool) -> Self {
         Self::line("check", name, label, ticked)
+    }
+
+    /// Yes, or nothing at all: for what narrows a list.
+    pub fn tick(name: &'static str, label: impl Into<String>, ticked: bool) -> Self {
+        Self::line("tick", name, label, ticked)
     }
 
     /// One of several.

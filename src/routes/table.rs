@@ -11,7 +11,8 @@ use crate::tenant::auth::{Member, Program, Visitor};
 use crate::{
     agents, api_keys, budget, calendar, chat, checklist, company, contexts, conversations, cron, inbox,
     knowledge, labels, leads, ledger, notices, notifications, openai_api, openapi, pages, pipeline,
-    providers, provisioning, questions, replies, roles, services, sessions, site, terms, updates, widget,
+    providers, provisioning, questions, replies, roles, services, sessions, site, team, terms, updates,
+    widget,
 };
 
 /// The routes. The order is that of the API's page; the first match wins, and no two match the same request.
@@ -183,6 +184,13 @@ pub static ROUTES: &[Route] = &[
     member(Role::Member, "POST", "/v1/conversations/{id}/notes", "A note for colleagues", |m, call| {
         Box::pin(inbox::note(m, call))
     }),
+    // The team.
+    member(Role::Admin, "GET", "/v1/team", "Who works here", |m, _| Box::pin(team::list(m))),
+    member(Role::Admin, "GET", "/v1/audit", "What was done", |m, _| Box::pin(team::audit(m))),
+    member(Role::Member, "GET", "/v1/sessions", "One's own sessions", |m, _| Box::pin(team::sessions(m))),
+    member(Role::Member, "DELETE", "/v1/sessions/{id}", "End one of one's own sessions", |m, call| {
+        Box::pin(team::session_end(m, call))
+    }),
     // The dashboard's pages and forms.
     guest("GET", "/dashboard/sign-in", "The door of the dashboard", |s, call| Box::pin(door::show(s, call))),
     guest("POST", "/dashboard/sign-in", "Sign in, in a browser", |s, call| Box::pin(door::enter(s, call))),
@@ -267,6 +275,108 @@ pub static ROUTES: &[Route] = &[
     }),
     page(Role::Member, "GET", "/dashboard/leads/export", "Leads for a spreadsheet", |m, _| {
         Box::pin(dashboard::leads::export(m))
+    }),
+    page(Role::Admin, "GET", "/dashboard/team", "Who works here", |m, call| {
+        Box::pin(dashboard::team::list(m, call))
+    }),
+    page(Role::Admin, "GET", "/dashboard/audit", "What was done", |m, call| {
+        Box::pin(dashboard::team::audit(m, call))
+    }),
+    page(Role::Member, "GET", "/dashboard/sessions", "One's own sessions", |m, call| {
+        Box::pin(dashboard::team::sessions(m, call))
+    }),
+    page(Role::Member, "POST", "/dashboard/sessions/{id}/remove", "End one of them", |m, call| {
+        Box::pin(then(team::session_end(m, call), "/dashboard/sessions", "ended"))
+    }),
+    page(Role::Admin, "GET", "/dashboard/api-keys", "Keys of the company's own programs", |m, call| {
+        Box::pin(dashboard::team::keys(m, call))
+    }),
+    page(Role::Admin, "POST", "/dashboard/api-keys", "Add a key; it is shown once", |m, call| {
+        Box::pin(dashboard::team::key_add(m, call))
+    }),
+    page(Role::Admin, "POST", "/dashboard/api-keys/{id}/remove", "Revoke a key", |m, call| {
+        Box::pin(then(api_keys::revoke(m, call), "/dashboard/api-keys", "removed"))
+    }),
+    page(Role::Member, "GET", "/dashboard/office", "Lists of the office", |m, call| {
+        Box::pin(dashboard::office::index(m, call))
+    }),
+    page(Role::Member, "GET", "/dashboard/services", "Services and prices", |m, call| {
+        Box::pin(dashboard::office::show(m, call))
+    }),
+    page(Role::Admin, "POST", "/dashboard/services", "Add to them", |m, call| {
+        Box::pin(then(services::add(m, call), "/dashboard/services", "added"))
+    }),
+    page(Role::Admin, "POST", "/dashboard/services/{id}", "Change one", |m, call| {
+        Box::pin(then(services::change(m, call), "/dashboard/services", "saved"))
+    }),
+    page(Role::Admin, "POST", "/dashboard/services/{id}/remove", "Remove one", |m, call| {
+        Box::pin(then(services::remove(m, call), "/dashboard/services", "removed"))
+    }),
+    page(Role::Member, "GET", "/dashboard/replies", "Messages", |m, call| {
+        Box::pin(dashboard::office::show(m, call))
+    }),
+    page(Role::Member, "POST", "/dashboard/replies", "Add to them", |m, call| {
+        Box::pin(then(replies::add(m, call), "/dashboard/replies", "added"))
+    }),
+    page(Role::Member, "POST", "/dashboard/replies/{id}", "Change one", |m, call| {
+        Box::pin(then(replies::change(m, call), "/dashboard/replies", "saved"))
+    }),
+    page(Role::Member, "POST", "/dashboard/replies/{id}/remove", "Remove one", |m, call| {
+        Box::pin(then(replies::remove(m, call), "/dashboard/replies", "removed"))
+    }),
+    page(Role::Member, "GET", "/dashboard/terms", "Terms of the trade", |m, call| {
+        Box::pin(dashboard::office::show(m, call))
+    }),
+    page(Role::Member, "POST", "/dashboard/terms", "Add to them", |m, call| {
+        Box::pin(then(terms::add(m, call), "/dashboard/terms", "added"))
+    }),
+    page(Role::Member, "POST", "/dashboard/terms/{id}", "Change one", |m, call| {
+        Box::pin(then(terms::change(m, call), "/dashboard/terms", "saved"))
+    }),
+    page(Role::Member, "POST", "/dashboard/terms/{id}/remove", "Remove one", |m, call| {
+        Box::pin(then(terms::remove(m, call), "/dashboard/terms", "removed"))
+    }),
+    page(Role::Member, "GET", "/dashboard/pages", "Pages of the site", |m, call| {
+        Box::pin(dashboard::office::show(m, call))
+    }),
+    page(Role::Admin, "POST", "/dashboard/pages", "Add to them", |m, call| {
+        Box::pin(then(pages::add(m, call), "/dashboard/pages", "added"))
+    }),
+    page(Role::Admin, "POST", "/dashboard/pages/{id}", "Change one", |m, call| {
+        Box::pin(then(pages::change(m, call), "/dashboard/pages", "saved"))
+    }),
+    page(Role::Admin, "POST", "/dashboard/pages/{id}/remove", "Remove one", |m, call| {
+        Box::pin(then(pages::remove(m, call), "/dashboard/pages", "removed"))
+    }),
+    page(Role::Member, "GET", "/dashboard/lead-questions", "Questions to possible customers", |m, call| {
+        Box::pin(dashboard::office::show(m, call))
+    }),
+    page(Role::Member, "POST", "/dashboard/lead-questions", "Add to them", |m, call| {
+        Box::pin(then(questions::add(m, call), "/dashboard/lead-questions", "added"))
+    }),
+    page(Role::Member, "POST", "/dashboard/lead-questions/{id}", "Change one", |m, call| {
+        Box::pin(then(questions::change(m, call), "/dashboard/lead-questions", "saved"))
+    }),
+    page(Role::Member, "POST", "/dashboard/lead-questions/{id}/remove", "Remove one", |m, call| {
+        Box::pin(then(questions::remove(m, call), "/dashboard/lead-questions", "removed"))
+    }),
+    page(Role::Member, "GET", "/dashboard/quick-replies", "Questions with one tap", |m, call| {
+        Box::pin(dashboard::office::show(m, call))
+    }),
+    page(Role::Member, "POST", "/dashboard/quick-replies", "Add to them", |m, call| {
+        Box::pin(then(questions::quick_add(m, call), "/dashboard/quick-replies", "added"))
+    }),
+    page(Role::Member, "POST", "/dashboard/quick-replies/{id}", "Change one", |m, call| {
+        Box::pin(then(questions::quick_change(m, call), "/dashboard/quick-replies", "saved"))
+    }),
+    page(Role::Member, "POST", "/dashboard/quick-replies/{id}/remove", "Remove one", |m, call| {
+        Box::pin(then(questions::quick_remove(m, call), "/dashboard/quick-replies", "removed"))
+    }),
+    page(Role::Member, "GET", "/dashboard/payment-methods", "Ways to pay", |m, call| {
+        Box::pin(dashboard::office::show(m, call))
+    }),
+    page(Role::Admin, "POST", "/dashboard/payment-methods/{id}", "Change one", |m, call| {
+        Box::pin(then(services::method_change(m, call), "/dashboard/payment-methods", "saved"))
     }),
     // Its own programs, and their keys.
     member(Role::Admin, "GET", "/v1/api-keys", "Keys of the company's own programs", |m, _| {

@@ -75,8 +75,7 @@ fn what_a_company_writes_is_text_wherever_it_stands() {
 
 #[test]
 fn pages_need_no_inline_script_or_style() {
-    let pages =
-        [sample("Acme").render().unwrap(), Landing { domain: "example.com" }.render().unwrap()];
+    let pages = [sample("Acme").render().unwrap(), Landing { domain: "example.com" }.render().unwrap()];
     for html in pages {
         assert!(!html.contains(" style=") && !html.contains("<style"), "{html}");
         assert!(!html.contains(" onclick=") && !html.contains("<script>"), "{html}");

@@ -24,7 +24,7 @@ if (toast) {
 // A form is sent in the page, so that what is wrong with it is said beside its button and what was typed stays.
 addEventListener("submit", async (event) => {
   const form = event.target;
-  if (form.method !== "post" || event.defaultPrevented) return;
+  if (form.method !== "post" || "plain" in form.dataset || event.defaultPrevented) return;
   event.preventDefault();
   if (form.dataset.ask && !confirm(form.dataset.ask)) return;
   const button = form.querySelector("button");

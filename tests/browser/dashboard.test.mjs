@@ -11,7 +11,10 @@ import { addEntry, ask, browser, clean, company, find, fits, press, signIn, tab,
 after(() => browser.close());
 
 const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
-const TABS = ["Overview", "Inbox", "Knowledge", "Agents", "Models", "Budget", "Usage", "Leads"];
+const TABS = [
+  "Overview", "Inbox", "Knowledge", "Agents", "Models", "Budget", "Usage", "Leads", "Office", "Team", "API keys", "Audit log",
+  "Sessions",
+];
 
 /** The dashboard of a company of its own: an address may try to sign in ten times a quarter of an hour. */
 async function desk(industry = "plumbing", options = {}) {
@@ -92,7 +95,7 @@ test("an entry that is added is what the chat answers", async () => {
   assert.match(await ask(visitor, "Do you repair pinball machines?"), /\$42 an hour/);
 
   await page.getByRole("link", { name: "Do you repair pinball machines?" }).click();
-  await page.getByLabel("Answer", { exact: true }).fill("Yes, pinball machines are $43 an hour.");
+  await page.getByRole("textbox", { name: "Answer" }).fill("Yes, pinball machines are $43 an hour.");
   await press(page, "Save", "Saved.");
   assert.match(await ask(visitor, "Do you repair pinball machines?"), /\$43 an hour/);
 
@@ -114,7 +117,7 @@ test("an entry is confirmed with one press", async () => {
     await page.getByLabel("Only those to confirm").check();
     await page.getByRole("button", { name: "Search" }).click();
     await page.waitForURL(/confirm=true/);
-    return Number.parseInt(await page.getByRole("heading", { name: /entr(y|ies)$/ }).innerText(), 10);
+    return Number.parseInt(await page.getByRole("heading", { name: /^\d+ entr/ }).innerText(), 10);
   };
   const before = await count();
   assert.ok(before > 0);
@@ -210,10 +213,8 @@ test("a person takes over, answers, and hands back; the page follows what is sai
   await tab(page, "Inbox");
   await page.getByRole("link", { name: "Do you fix leaks?" }).click();
   await press(page, "Take over", "Taken over");
-  const asked = visitor.waitForResponse((response) => response.url().endsWith("/v1/chat"));
   await visitor.getByLabel("Your question").fill("Is anybody there?");
   await visitor.getByRole("button", { name: "Send" }).click();
-  assert.match(await (await asked).text(), /event: person\ndata: {"name":"Olive"}/);
   // Without a reload.
   await page.locator("#thread").getByText("Is anybody there?").waitFor();
   await page.getByText("Waiting for a person").waitFor();
@@ -242,8 +243,8 @@ test("without a script: sign in, edit an entry, set a budget, answer in the inbo
   await page.getByRole("button", { name: "Sign in" }).click();
   // Where one wanted to be.
   await page.getByRole("heading", { level: 1, name: "Knowledge" }).waitFor();
-  await page.locator(".list h3 a").first().click();
-  await page.getByLabel("Answer", { exact: true }).fill("Changed without a script.");
+  await page.locator(".list .name a").first().click();
+  await page.getByRole("textbox", { name: "Answer" }).fill("Changed without a script.");
   await press(page, "Save", "Saved.");
   await page.getByText("Changed without a script.").waitFor();
   await tab(page, "Budget");
@@ -289,6 +290,53 @@ test("another site's form changes nothing", async () => {
   await page.getByText("$0.00 of $2.00 spent today").waitFor();
 });
 
+test("the office's lists are kept: one is added, changed and removed", async () => {
+  const [page, owner] = await desk();
+  await tab(page, "Office");
+  await page.getByRole("link", { name: "Services and prices" }).click();
+  await page.getByLabel("Short name").fill("robot-walk");
+  const add = page.locator("form").filter({ has: page.getByRole("heading", { name: "Add" }) });
+  await add.getByLabel("Name", { exact: true }).fill("Robot walking");
+  await add.getByLabel("What it is").fill("We walk your robot.");
+  await add.getByLabel("Price from").fill("12.5");
+  await press(page, "Add", "Added.");
+  const row = page.locator(".list > li").filter({ hasText: "Robot walking" });
+  await row.locator("summary").click();
+  assert.equal(await row.getByLabel("Price from").inputValue(), "12.50");
+  await row.getByLabel("Price from").fill("13");
+  await row.getByRole("button", { name: "Save" }).click();
+  await page.getByRole("status").filter({ hasText: "Saved." }).waitFor();
+  const site = await visit(owner.url);
+  assert.match(await site.content(), /Robot walking[\s\S]*from \$13/);
+  page.once("dialog", (dialog) => dialog.accept());
+  await row.getByRole("button", { name: "Remove" }).click();
+  await page.getByRole("status").filter({ hasText: "Removed." }).waitFor();
+  assert.equal(await row.count(), 0);
+});
+
+test("a key is shown once, and a session elsewhere is ended", async () => {
+  const [page, owner] = await desk();
+  await tab(page, "API keys");
+  await page.getByLabel("What it is for").fill("Our till");
+  await page.getByRole("button", { name: "Make the key" }).click();
+  const [key] = (await page.getByText(/^bk_/).innerText()).match(/^bk_\S{60,}$/);
+  await tab(page, "API keys");
+  await page.getByText(`Ends in ${key.slice(-4)}.`).waitFor();
+  assert.doesNotMatch(await page.content(), new RegExp(key.slice(0, 40)));
+
+  const elsewhere = await visit(`${owner.url}/dashboard`);
+  await signIn(elsewhere, owner);
+  await tab(page, "Sessions");
+  const other = page.locator(".list > li").filter({ hasText: "Another browser" }).first();
+  page.once("dialog", (dialog) => dialog.accept());
+  await other.getByRole("button", { name: "End" }).click();
+  await page.getByRole("status").filter({ hasText: "Ended." }).waitFor();
+  await elsewhere.reload();
+  await elsewhere.getByRole("button", { name: "Sign in" }).waitFor();
+  await tab(page, "Audit log");
+  await page.getByRole("cell", { name: "session ended" }).waitFor();
+});
+
 test("a reload keeps one signed in, signing out does not, nor does going back", async () => {
   const [page] = await desk();
   await page.reload();
@@ -325,11 +373,11 @@ test("what somebody writes is text on every page", async () => {
   await addEntry(page, `Zebra? ${poison}`, poison);
   await find(page, "zebra");
   await page.getByText("1 entry").waitFor();
-  await page.locator(".list h3 a").first().click();
-  assert.equal(await page.getByLabel("Answer", { exact: true }).inputValue(), poison);
+  await page.locator(".list .name a").first().click();
+  assert.equal(await page.getByRole("textbox", { name: "Answer" }).inputValue(), poison);
   await conversation(owner, poison);
   await tab(page, "Inbox");
-  await page.locator(".list h3 a").first().click();
+  await page.locator(".list .name a").first().click();
   await page.locator("#thread").getByText("onerror").first().waitFor();
   assert.doesNotMatch(await page.title(), /^owned/);
   assert.equal(await page.locator("main img, main script").count(), 0);
@@ -348,15 +396,19 @@ for (const colorScheme of ["light", "dark"]) {
       await accessible(page, name);
     }
     await tab(page, "Inbox");
-    await page.locator(".list h3 a").first().click();
+    await page.locator(".list .name a").first().click();
     await page.getByLabel("Your reply").fill("Hello.");
     await press(page, "Send", "Sent.");
     await page.waitForTimeout(100);
     await accessible(page, "Conversation");
     await tab(page, "Agents");
-    await page.locator(".list h3 a").first().click();
+    await page.locator(".list .name a").first().click();
     await page.getByLabel("What it is told").waitFor();
     await accessible(page, "Agent");
+    await tab(page, "Office");
+    await page.getByRole("link", { name: "Services and prices" }).click();
+    await page.locator("summary").first().click();
+    await accessible(page, "Services");
   });
 }
 
@@ -378,7 +430,7 @@ test("nothing is wider than the window, controls fit a thumb, and pages are smal
       weights[name] = gzipSync(await page.content()).length;
     }
     await tab(page, "Inbox");
-    await page.locator(".list h3 a").first().click();
+    await page.locator(".list .name a").first().click();
     await page.locator("#thread").waitFor();
     await fits(page, `A conversation at ${width} px`);
   }

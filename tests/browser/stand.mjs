@@ -140,7 +140,7 @@ export async function addEntry(page, question, answer) {
 
 /** Narrows the list of entries to those with these words. */
 export async function find(page, words) {
-  await page.getByLabel("Words").fill(words);
+  await page.getByLabel("Look for").fill(words);
   await page.getByRole("button", { name: "Search" }).click();
   await page.waitForURL(/[?&]q=/);
 }

@@ -181,6 +181,8 @@ impl Stage {
             Attack::ChangeById(path) => {
                 let change = if path.contains("knowledge") {
                     json!({ "keywords": "mallory" })
+                } else if path.contains("conversations") {
+                    json!({ "closed": true })
                 } else {
                     json!({ "name": self.canary })
                 };
@@ -347,11 +349,20 @@ async fn office(alice: &Company, canary: &str) {
         ("lead_questions", "question", "''"),
         ("quick_replies", "body", "''"),
         ("widget_settings", "greeting", "''"),
+        ("users", "name", "''"),
+        ("audit_events", "target", "''"),
     ] {
         let sql = format!(
             "update {table} set {column} = left('{canary}' || {unique}, 60) where company_id = $1::text::uuid returning 1"
         );
         assert!(!alice.rows(&sql).await.is_empty(), "{table}");
+    }
+    // Lists that end somewhere show her rows first, whoever else is there.
+    for sql in [
+        "update memberships set created_at = '2000-01-01' where company_id = $1::text::uuid returning 1",
+        "update audit_events set created_at = now() + interval '1 day' where company_id = $1::text::uuid returning 1",
+    ] {
+        assert!(!alice.rows(sql).await.is_empty(), "{sql}");
     }
     // An edited row of an older template is offered an update, beside what it says.
     let older = "update gpt_contexts set origin = 'company', origin_version = 0 where company_id = $1::text::uuid returning 1";

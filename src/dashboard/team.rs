@@ -1,0 +1,144 @@
+//! The team on pages: who works here and what was done; one's own sessions; and keys of the company's programs.
+//!
+//! It never writes: [`crate::team`] and [`crate::api_keys`] do.
+
+use http::Response;
+use serde_json::Value;
+
+use super::Frame;
+use super::view::{Field, Form, Item, Part, Row as _, Stamp, Table, View, rows, value};
+use crate::api_keys;
+use crate::error::Error;
+use crate::platform::Body;
+use crate::routes::Call;
+use crate::team;
+use crate::tenant::auth::Member;
+
+const TEAM: &str = "/dashboard/team";
+const SESSIONS: &str = "/dashboard/sessions";
+const KEYS: &str = "/dashboard/api-keys";
+
+/// `GET /dashboard/team`: people and their roles.
+///
+/// # Errors
+/// As every batch.
+pub async fn list(member: Member, call: Call) -> Result<Response<Body>, Error> {
+    let frame = Frame::new(&member.scope, &call, TEAM);
+    let people = rows(team::list(member).await?, "people")?;
+    let people = people.iter().map(|person| {
+        let left = !person.text("ended_at").is_empty();
+        Item {
+            title: person.text("name"),
+            lines: vec![person.text("email")],
+            tags: std::iter::once(person.text("role")).chain(left.then(|| "left".to_owned())).collect(),
+            when: Stamp::parse(&person.text("created_at")),
+            ..Item::default()
+        }
+    });
+    let intro = "Who signs in here, and what they may do: a member reads and writes knowledge and answers in the inbox, an admin also agents, models and budget, an owner everything.";
+    View::new(frame, "Team", intro).part(Part::list("", people.collect(), "Nobody.")).draw()
+}
+
+/// `GET /dashboard/audit`: what was done here.
+///
+/// # Errors
+/// As every batch.
+pub async fn audit(member: Member, call: Call) -> Result<Response<Body>, Error> {
+    let frame = Frame::new(&member.scope, &call, "/dashboard/audit");
+    let events = rows(team::audit(member).await?, "events")?;
+    let events = events.iter().map(|event| {
+        let who = if event.text("person").is_empty() { event.text("actor") } else { event.text("person") };
+        let when = event.text("created_at").chars().take(16).collect();
+        vec![when, who, event.text("action").replace(['.', '_'], " "), event.text("target")]
+    });
+    let head = vec!["Time, UTC", "Who", "What", "To what"];
+    let table = Table { caption: "The last events".into(), head, rows: events.collect() };
+    View::new(frame, "Audit log", "Who did what; nothing here can be changed.")
+        .part(Part::table("", table, "Nothing yet."))
+        .draw()
+}
+
+/// `GET /dashboard/sessions`: one's own sessions.
+///
+/// # Errors
+/// As every batch.
+pub async fn sessions(member: Member, call: Call) -> Result<Response<Body>, Error> {
+    let frame = Frame::new(&member.scope, &call, SESSIONS);
+    let sessions = rows(team::sessions(member).await?, "sessions")?;
+    let sessions = sessions.iter().map(|session| {
+        let this = session.holds("this");
+        let address = format!("{SESSIONS}/{}/remove", session.text("session_id"));
+        let until = session.text("expires_at").chars().take(10).collect::<String>();
+        Item {
+            title: if this { "This browser" } else { "Another browser or program" }.into(),
+            lines: vec![format!("Ends by itself on {until}.")],
+            when: Stamp::parse(&session.text("created_at")),
+            actions: vec![Form::button("End", address).danger("End this session?".into())],
+            ..Item::default()
+        }
+    });
+    View::new(
+        frame,
+        "Sessions",
+        "Where you are signed in. End what you do not know, then change your password.",
+    )
+    .part(Part::list("", sessions.collect(), "None."))
+    .draw()
+}
+
+/// `GET /dashboard/api-keys`: keys of the company's own programs.
+///
+/// # Errors
+/// As every batch.
+pub async fn keys(member: Member, call: Call) -> Result<Response<Body>, Error> {
+    let frame = Frame::new(&member.scope, &call, KEYS);
+    let keys = rows(api_keys::list(member).await?, "api_keys")?;
+    let scopes = [("chat", "Ask agents"), ("models", "See which agents there are")];
+    let scopes = scopes.map(|(scope, name)| (scope.to_owned(), name.to_owned(), true));
+    let add = Form::new("Add a key", KEYS, "Make the key")
+        .with(Field::line("text", "name", "What it is for", "").needed())
+        .with(
+            Field::line("number", "expires_in_days:optional", "Ends after, days", "")
+                .help("Empty: it does not end by itself."),
+        )
+        .with(Field::several("scopes", "What it may do", scopes.into()))
+        .plain();
+    let intro = "With a key, your own programs speak to your agents as they speak to OpenAI's API.";
+    View::new(frame, "API keys", intro)
+        .part(Part::list("", keys.iter().map(key).collect(), "No key yet."))
+        .part(Part::form(add))
+        .draw()
+}
+
+fn key(key: &Value) -> Item {
+    let mut tags = key.texts("scopes");
+    let revoked = !key.text("revoked_at").is_empty();
+    if revoked {
+        tags.push("revoked".into());
+    }
+    let used = key.text("last_used_at").chars().take(10).collect::<String>();
+    let used = if used.is_empty() { "Never used.".to_owned() } else { format!("Last used on {used}.") };
+    let revoke = Form::button("Revoke", format!("{KEYS}/{}/remove", key.text("api_key_id")))
+        .danger(format!("Revoke {}, for good?", key.text("name")));
+    Item {
+        title: key.text("name"),
+        lines: vec![format!("Ends in {}. {used}", key.text("last_four"))],
+        tags,
+        when: Stamp::parse(&key.text("created_at")),
+        actions: if revoked { Vec::new() } else { vec![revoke] },
+        ..Item::default()
+    }
+}
+
+/// `POST /dashboard/api-keys`: makes a key and shows it, this once.
+///
+/// # Errors
+/// As [`api_keys::add`].
+pub async fn key_add(member: Member, call: Call) -> Result<Response<Body>, Error> {
+    let frame = Frame::new(&member.scope, &call, KEYS);
+    let made = value(api_keys::add(member, call).await?)?;
+    View::new(frame, "Your new key", "Copy it now: it is not shown again.")
+        .below(KEYS, "API keys")
+        .part(Part::text(made.text("name"), made.text("key")))
+        .draw()
+}
