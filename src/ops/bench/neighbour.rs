@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::edge::{Answer, Edge, Visitor};
-use super::figures::{Figure, Row, Spread, Table, Times};
+use super::figures::{Figure, Row, Table, Times};
 use super::turns::{crowd, first_words, plenty};
 use super::{Args, QUESTION, progress};
 
@@ -52,7 +52,7 @@ const LIMITS: [Limit; 2] = [
 /// Measures both edges, one after the other.
 pub async fn run(args: &Args, edges: &[Edge; 2]) -> anyhow::Result<Table> {
     let (rounds, window) =
-        if args.quick { (1, Duration::from_secs(2)) } else { (12, Duration::from_secs(6)) };
+        if args.quick { (1, Duration::from_secs(2)) } else { (20, Duration::from_secs(3)) };
     let mut rows = Vec::new();
     for edge in edges {
         let b = edge.visitors(&edge.company(&plenty()).await?, CHATTING * 4).await?;
@@ -76,7 +76,7 @@ pub async fn run(args: &Args, edges: &[Edge; 2]) -> anyhow::Result<Table> {
         rows.extend(compared(edge, &quiet, &loud));
     }
     let title = format!("the first word for B, {CHATTING} of whose visitors chat");
-    let columns = &["turns", "p50_ms", "p99_ms", "p99_change_percent", "by_window_percent"];
+    let columns = &["turns", "p50_ms", "p99_ms", "p50_change_percent", "p99_change_percent"];
     Ok(Table { name: "neighbour", title, columns, rows })
 }
 
@@ -120,33 +120,22 @@ async fn hammer(edge: &Edge, limit: &Limit, a: &[Visitor], time: Duration) -> an
 }
 
 fn compared(edge: &Edge, quiet: &[Times], loud: &[Vec<Times>; 2]) -> Vec<Row> {
-    let p99 = |times: &Times| times.percentile(99);
     let percent = |here: f64, there: f64| (here / there - 1.0) * 100.0;
-    let all_quiet = Times::together(quiet);
-    let row = |what: &str, times: &Times, pooled: Figure, by_window: Option<Spread>| Row {
-        what: format!("{}: {what}", edge.name),
-        figures: vec![
-            Figure::Count(times.count()),
-            Figure::One(times.percentile(50)),
-            Figure::One(p99(times)),
-            pooled,
-            by_window.into(),
-        ],
+    let row = |what: &str, times: &Times, here: &Times, there: &Times| {
+        let shown = [50, 99].map(|rank| Figure::One(times.percentile(rank)));
+        let changes =
+            [50, 99].map(|rank| Figure::One(percent(here.percentile(rank), there.percentile(rank))));
+        let figures = std::iter::once(Figure::Count(times.count())).chain(shown).chain(changes).collect();
+        Row { what: format!("{}: {what}", edge.name), figures }
     };
-    // How much a quiet window differs from the quiet ones beside it: what is no more than that is nobody's doing.
-    let noise = quiet.windows(3).filter_map(|three| match three {
-        [before, here, after] => Some(percent(p99(here), f64::midpoint(p99(before), p99(after)))),
-        _ => None,
-    });
-    let mut rows = vec![row("A is quiet", &all_quiet, Figure::None, Spread::of(noise))];
-    for (at, (limit, windows)) in LIMITS.iter().zip(loud).enumerate() {
+    // How much quiet windows differ from each other: what is no more than that is nobody's doing.
+    let half = |from: usize| Times::together(quiet.iter().skip(from).step_by(2));
+    let all_quiet = Times::together(quiet);
+    let mut rows =
+        vec![row("A is quiet (each second window beside the others)", &all_quiet, &half(1), &half(0))];
+    for (limit, windows) in LIMITS.iter().zip(loud) {
         let times = Times::together(windows);
-        let beside = windows.iter().enumerate().filter_map(|(round, here)| {
-            let before = round * LIMITS.len() + at;
-            Some(percent(p99(here), f64::midpoint(p99(quiet.get(before)?), p99(quiet.get(before + 1)?))))
-        });
-        let pooled = Figure::One(percent(p99(&times), p99(&all_quiet)));
-        rows.push(row(limit.what, &times, pooled, Spread::of(beside)));
+        rows.push(row(limit.what, &times, &times, &all_quiet));
     }
     rows
 }
