@@ -219,9 +219,7 @@ impl Ground {
     /// An id of acme's own that fits the route's path.
     fn own(&self, route: &Route) -> String {
         let column = match route.path {
-            "/v1/conversations/{id}/messages"
-            | "/v1/conversations/{id}/hand-over"
-            | "/v1/widget-settings/identity-secret" => {
+            "/v1/conversations/{id}/messages" | "/v1/conversations/{id}/hand-over" => {
                 return self.conversation.clone();
             }
             "/v1/messages/{id}/rating" => "message_id",
@@ -289,7 +287,8 @@ pub(super) fn body(route: &Route) -> Option<Value> {
             | "/v1/logout"
             | "/v1/notices/{id}/seen"
             | "/v1/providers/{id}/test"
-            | "/v1/conversations/{id}/hand-over",
+            | "/v1/conversations/{id}/hand-over"
+            | "/v1/widget-settings/secret",
         ) => {
             return None;
         }
