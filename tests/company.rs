@@ -197,7 +197,7 @@ impl Company {
 
     /// What the company's server says of a visitor, signed with a new identity secret.
     pub async fn identity(&self, subject: &str) -> String {
-        let path = "/v1/widget-settings/identity-secret";
+        let path = "/v1/widget-settings/secret";
         let made = self.owner(Method::POST, path, None, 201).await;
         sign_identity(made["identity_secret"].as_str().unwrap(), subject)
     }

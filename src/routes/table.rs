@@ -80,7 +80,7 @@ pub static ROUTES: &[Route] = &[
     member(
         Role::Admin,
         "POST",
-        "/v1/widget-settings/identity-secret",
+        "/v1/widget-settings/secret",
         "Make the secret for visitors' identities anew; it is shown once",
         |m, _| Box::pin(widget::identity::renew(m)),
     ),

@@ -16,7 +16,7 @@ use crate::tenant::auth::{Member, Visitor};
 use crate::tenant::rows::Bytes;
 use crate::upkeep;
 
-/// `POST /v1/widget-settings/identity-secret`: a new secret; this answer shows it, and no other ever does. What was signed with
+/// `POST /v1/widget-settings/secret`: a new secret; this answer shows it, and no other ever does. What was signed with
 /// the one before is not believed any more.
 ///
 /// # Errors

@@ -327,7 +327,7 @@ test("a person is asked for, and what they say arrives", async () => {
 });
 
 test("the page's server says who the visitor is, and the next one sees nothing of theirs", async () => {
-  const { identity_secret } = await call(dentist, "POST", "/v1/widget-settings/identity-secret", (await signedIn(dentist)).token, undefined, 201);
+  const { identity_secret } = await call(dentist, "POST", "/v1/widget-settings/secret", (await signedIn(dentist)).token, undefined, 201);
   const jwt = (sub) => {
     const part = (value) => Buffer.from(JSON.stringify(value)).toString("base64url");
     const signed = `${part({ alg: "HS256" })}.${part({ sub, name: "Vera", exp: Math.floor(Date.now() / 1000) + 600 })}`;

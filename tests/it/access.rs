@@ -323,7 +323,7 @@ impl<'company> World<'company> {
                 | "/v1/notices/{id}/seen"
                 | "/v1/providers/{id}/test"
                 | "/v1/conversations/{id}/hand-over"
-                | "/v1/widget-settings/identity-secret",
+                | "/v1/widget-settings/secret",
             ) => {
                 return None;
             }

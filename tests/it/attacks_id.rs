@@ -225,9 +225,7 @@ impl Ground {
             "/v1/conversations/{id}" | "/v1/conversations/{id}/replies" | "/v1/conversations/{id}/notes" => {
                 "conversation_id"
             }
-            "/v1/conversations/{id}/messages"
-            | "/v1/conversations/{id}/hand-over"
-            | "/v1/widget-settings/identity-secret" => {
+            "/v1/conversations/{id}/messages" | "/v1/conversations/{id}/hand-over" => {
                 return self.conversation.clone();
             }
             "/v1/messages/{id}/rating" => "message_id",
@@ -296,7 +294,8 @@ pub(super) fn body(route: &Route) -> Option<Value> {
             | "/v1/logout"
             | "/v1/notices/{id}/seen"
             | "/v1/providers/{id}/test"
-            | "/v1/conversations/{id}/hand-over",
+            | "/v1/conversations/{id}/hand-over"
+            | "/v1/widget-settings/secret",
         ) => {
             return None;
         }

@@ -41,7 +41,7 @@ const OTHERS: &[(&str, &str)] = &[
     ("/v1/conversations/{id}/hand-over", "harmless to repeat: people are told once"),
     ("/v1/identity", "harmless to repeat"),
     (
-        "/v1/widget-settings/identity-secret",
+        "/v1/widget-settings/secret",
         "each takes the place of the one before; the next one mends a lost answer",
     ),
     ("/v1/cron", "harmless to repeat"),

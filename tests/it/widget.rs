@@ -309,7 +309,7 @@ async fn the_company_s_server_says_who_a_visitor_is() {
     let forged = sign_identity("", "7");
     let (status, nobody) = say(&vera, &forged).await;
     assert_eq!(status, 400, "nobody can say so before there is a secret: {nobody}");
-    let path = "/v1/widget-settings/identity-secret";
+    let path = "/v1/widget-settings/secret";
     let made = acme.owner(Method::POST, path, None, 201).await;
     let secret = made["identity_secret"].as_str().unwrap();
     let token = sign_identity(secret, "7");
