@@ -17,8 +17,10 @@ const TAB: &str = "/dashboard/office";
 /// `GET /dashboard/office`: the lists.
 ///
 /// # Errors
-/// None.
+/// As every batch.
 pub async fn index(member: Member, call: Call) -> Result<Response<Body>, Error> {
+    // Nothing of the company's is read, but that somebody is of it is checked as everywhere.
+    member.scope.batch().send().await?;
     let frame = Frame::new(&member.scope, &call, TAB);
     let lists = LISTS.iter().map(|list| Item {
         title: list.name.into(),

@@ -70,8 +70,9 @@ fn cases() -> Vec<Case> {
         &[Wall::Membership],
         false,
     );
-    // One row is shown of a budget and of the chat's settings, and a few of updates: without a filter they may be anybody's.
-    let few = ["/budget", "/widget-settings", "/updates"];
+    // One row is shown of a budget and of the chat's settings, and a few of updates and conversations: without a filter they may be
+    // anybody's.
+    let few = ["/budget", "/widget-settings", "/updates", "/conversations"];
     for path in lists().filter(|path| !few.iter().any(|end| path.ends_with(end))) {
         add(Attack::List(path), "2 filter", &[Wall::Filter], "row-level security", &[], true);
     }
