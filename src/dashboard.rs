@@ -29,6 +29,7 @@ pub mod providers;
 pub mod team;
 pub mod usage;
 pub mod view;
+pub mod widget;
 
 /// What stands around each page: whose dashboard it is, where one is in it, and what was just done.
 pub struct Frame {
@@ -74,6 +75,7 @@ const TABS: &[(&str, &str)] = &[
     ("/dashboard/usage", "Usage"),
     ("/dashboard/leads", "Leads"),
     ("/dashboard/office", "Office"),
+    ("/dashboard/widget-settings", "Chat widget"),
     ("/dashboard/team", "Team"),
     ("/dashboard/api-keys", "API keys"),
     ("/dashboard/audit", "Audit log"),

@@ -4,7 +4,8 @@
 //!
 //! A form says less than JSON, so the names of its fields say the rest: `a.b` is the field `b` of the one thing in the list
 //! `a`; `x:optional` is left out when it is empty; `x:dollars` is an amount such as `3.50` for the
-//! micro-dollars `x`, `x:cents` one for cents, left out when it is empty. Of
+//! micro-dollars `x`, `x:cents` one for cents, left out when it is empty; `x:nullable` is null when it is empty; `x:lines` is
+//! a list, one value a line. Of
 //! several values of one name a list takes all but the empty ones, anything else the last: a box that may be unticked
 //! stands behind a hidden field with the value for that.
 
@@ -28,6 +29,13 @@ pub fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Error> {
         match name.split_once(':') {
             Some((_, "optional")) if value.trim().is_empty() => {}
             Some((_, "cents")) if value.trim().is_empty() => {}
+            Some((name, "nullable")) if value.trim().is_empty() => {
+                form.push((name.to_owned(), Field::Texts(Vec::new())));
+            }
+            Some((name, "lines")) => {
+                put(&mut form, name, String::new());
+                value.lines().for_each(|line| put(&mut form, name, line.trim().to_owned()));
+            }
             Some((name, "cents")) => put(&mut form, name, (microusd(&value)? / 10_000).to_string()),
             Some((name, "dollars")) => put(&mut form, name, microusd(&value)?.to_string()),
             Some((name, _)) => put(&mut form, name, value),
@@ -130,7 +138,11 @@ impl<'de> serde::Deserializer<'de> for Field {
     }
 
     fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, FormError> {
-        visitor.visit_some(self)
+        if matches!(&self, Self::Texts(texts) if texts.is_empty()) {
+            visitor.visit_none()
+        } else {
+            visitor.visit_some(self)
+        }
     }
 
     fn deserialize_newtype_struct<V: Visitor<'de>>(
@@ -219,6 +231,10 @@ mod tests {
             models: vec![Model { model: "m".into(), context: 9 }],
         };
         assert_eq!(given, expected);
+        let given: Given = read(b"name=x&limit:nullable=&scope:lines=a%0D%0A%0D%0A+b+%0D%0A").unwrap();
+        assert_eq!((given.limit, given.scope), (None, Some(vec!["a".into(), "b".into()])));
+        let given: Given = read(b"name=x&limit:nullable=4&scope:lines=").unwrap();
+        assert_eq!((given.limit, given.scope), (Some(4), Some(Vec::new())));
         let given: Given = read(b"name=x&limit:cents=89.5").unwrap();
         assert_eq!(given.limit, Some(8_950));
         let given: Given = read(b"name=x&limit:optional=+&limit:cents=&scope=").unwrap();

@@ -114,7 +114,8 @@ else
         put('h:' .. id, whole(amount) .. ':' .. whole(amount_tokens) .. ':' .. whole(now + hold_ms) .. ':' .. (agent or ''))
     end
 end
-if #drops > 0 then redis.call('HDEL', key, unpack(drops)) end
+-- Lua passes only some thousands of arguments at once.
+for i = 1, #drops, 5000 do redis.call('HDEL', key, unpack(drops, i, math.min(i + 4999, #drops))) end
 if #puts > 0 then redis.call('HSET', key, unpack(puts)) end
 if seeds then redis.call('EXPIRE', key, 259200) end
 return {verdict, whole(amount), whole(amount_tokens), day.limits, day.bounds, whole(spent + held),
@@ -194,7 +195,7 @@ for field, value in pairs(day) do
         elseif amount ~= 's' then held = held + 1 end
     end
 end
-if #drops > 0 then redis.call('HDEL', key, unpack(drops)) end
+for i = 1, #drops, 5000 do redis.call('HDEL', key, unpack(drops, i, math.min(i + 4999, #drops))) end
 if spent > had or tokens > had_tokens then
     redis.call('HSET', key, 'spent', string.format('%.0f', math.max(had, spent)),
         'tokens', string.format('%.0f', math.max(had_tokens, tokens)))

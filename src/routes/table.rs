@@ -297,6 +297,12 @@ pub static ROUTES: &[Route] = &[
     page(Role::Admin, "POST", "/dashboard/api-keys/{id}/remove", "Revoke a key", |m, call| {
         Box::pin(then(api_keys::revoke(m, call), "/dashboard/api-keys", "removed"))
     }),
+    page(Role::Member, "GET", "/dashboard/widget-settings", "The chat on a page", |m, call| {
+        Box::pin(dashboard::widget::show(m, call))
+    }),
+    page(Role::Admin, "POST", "/dashboard/widget-settings", "Change the chat's settings", |m, call| {
+        Box::pin(then(widget::settings::change(m, call), "/dashboard/widget-settings", "saved"))
+    }),
     page(Role::Member, "GET", "/dashboard/office", "Lists of the office", |m, call| {
         Box::pin(dashboard::office::index(m, call))
     }),

@@ -3,7 +3,7 @@
 const SEND = "M4 12h14M12 5l7 7-7 7";
 const STOP = "M8 8h8v8H8z";
 const CROSS = "M6 6l12 12M18 6L6 18";
-/** Milliseconds between looks for what a person says. */
+/** Milliseconds until the first look for what a person says; each one that finds nothing makes the next one later. */
 const LOOK_MS = 4000;
 
 /** Puts the panel into the shadow root. It is made when somebody wants it, and shows nothing before `open`. */
@@ -14,7 +14,7 @@ export async function mount({ root, base, mode, lang, config, identity, emit, sh
   const { kept, keep } = host;
   const rules = { base, links: config.link_hosts, images: config.image_hosts };
   const known = new Set();
-  let running, looking, last = "";
+  let running, looking, pause = LOOK_MS, last = "";
 
   const sheet = new CSSStyleSheet();
   sheet.replaceSync(CSS);
@@ -99,6 +99,7 @@ export async function mount({ root, base, mode, lang, config, identity, emit, sh
   function send(text) {
     if (!text.trim() || running) return;
     last = text;
+    pause = LOOK_MS;
     answer({ text, key: unique() });
   }
 
@@ -179,6 +180,7 @@ export async function mount({ root, base, mode, lang, config, identity, emit, sh
       else trouble(error, resume);
     }
     person.hidden = !kept.conversation;
+    look();
   }
 
   function show(message) {
@@ -188,27 +190,29 @@ export async function mount({ root, base, mode, lang, config, identity, emit, sh
     if (mine) last = message.body;
     else if (message.author === "agent") rate(item, message.message_id, cite(item, message.citations ?? []));
     else {
-      item.prepend(h("small", { class: "who" }, message.author_name ?? say("who")));
+      item.prepend(h("small", { class: "who" }, message.person ?? say("who")));
       keep({ person: true });
     }
     if (!message.complete) note(item, say("unfinished"));
     return item;
   }
 
-  // While a person answers: what is new, as long as somebody could see it.
+  // What a person says, asked for or not, as long as somebody could see it: soon while one answers, else seldom.
   function look() {
     clearTimeout(looking);
-    if (!kept.person || !(inline || frame.open)) return;
+    if (!kept.conversation || !(inline || frame.open)) return;
     looking = setTimeout(async () => {
       const said = running || document.hidden ? [] : await host.messages().catch(() => []);
-      for (const message of running ? [] : said.filter((message) => !known.has(message.message_id))) {
+      const fresh = running ? [] : said.filter((message) => !known.has(message.message_id));
+      pause = fresh.length ? LOOK_MS : Math.min(pause * 1.5, kept.person ? 2 * LOOK_MS : 15 * LOOK_MS);
+      for (const message of fresh) {
         const item = show(message);
         if (message.author === "visitor") continue;
         tell(item.querySelector(".said").innerText);
         emit("answer", { text: message.body });
       }
       look();
-    }, LOOK_MS);
+    }, pause);
   }
 
   async function askPerson() {

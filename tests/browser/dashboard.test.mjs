@@ -12,7 +12,7 @@ after(() => browser.close());
 
 const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 const TABS = [
-  "Overview", "Inbox", "Knowledge", "Agents", "Models", "Budget", "Usage", "Leads", "Office", "Team", "API keys", "Audit log",
+  "Overview", "Inbox", "Knowledge", "Agents", "Models", "Budget", "Usage", "Leads", "Office", "Chat widget", "Team", "API keys", "Audit log",
   "Sessions",
 ];
 
@@ -223,6 +223,9 @@ test("a person takes over, answers, and hands back; the page follows what is sai
   await page.getByLabel("A note for your colleagues").fill("Has a cellar.");
   await press(page, "Save the note", "Noted.");
   await press(page, "Hand back to the assistant", "Handed back");
+  // Nor does the visitor have to do anything, and sees who it is.
+  await visitor.getByText("we come at nine").waitFor();
+  await visitor.locator(".message .who").getByText("Olive").waitFor();
   await visitor.reload();
   await visitor.getByText("we come at nine").waitFor();
   assert.doesNotMatch(await visitor.content(), /cellar/);

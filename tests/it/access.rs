@@ -382,7 +382,11 @@ pub(super) fn twin(route: &Route) -> (&'static str, String) {
     let path = format!("/v1/{path}");
     match (route.method, path.strip_suffix("/remove")) {
         ("POST", Some(path)) => ("DELETE", path.to_owned()),
-        ("POST", None) if path.ends_with("/{id}") || path == "/v1/budget" => ("PATCH", path),
+        ("POST", None)
+            if path.ends_with("/{id}") || ["/v1/budget", "/v1/widget-settings"].contains(&&*path) =>
+        {
+            ("PATCH", path)
+        }
         _ => (route.method, path),
     }
 }

@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 
 use base64ct::{Base64Url, Base64UrlUnpadded, Encoding};
 use bulkhead::tenant::vault::{Rewrap, master_of};
-use bulkhead_tests::company::{Company, event};
+use bulkhead_tests::company::{Company, event, sign_identity};
 use bulkhead_tests::core::{Core, read};
 use bulkhead_tests::native::run;
 use bulkhead_tests::stand::{Stand, tool};
@@ -105,6 +105,9 @@ impl Ground {
     async fn clear(self) {
         for (company, _) in &self.companies {
             company.rows("delete from providers where company_id = $1::text::uuid returning 1").await;
+            company
+                .rows("update widget_settings set sealed_identity_secret = null, identity_secret_at = null where company_id = $1::text::uuid returning 1")
+                .await;
         }
     }
 }
@@ -178,6 +181,35 @@ fn keys_are_sealed_again_while_chats_go_on() {
         assert!(done && told.contains("0 keys sealed") && told.contains(" 0 left"), "{told}");
         assert_eq!(ground.rows().await, rows);
         assert!(rows.iter().all(|(.., print)| print.as_ref().is_some_and(|print| print.len() == 12)));
+        ground.clear().await;
+    });
+}
+
+#[test]
+fn the_secret_that_signs_identities_is_sealed_again() {
+    run(async {
+        let ground = Ground::new(2, 0).await;
+        let stand = ground.stand;
+        let [old, new] = [&[1][..], &[2]].map(|ring| Core::sealing(stand, &self::ring(ring)));
+        let (company, owner) = &ground.companies[0];
+        let (status, made) = old.call(company, "POST", "/v1/widget-settings/secret", owner, None).await;
+        assert_eq!(status, 201, "{made}");
+        let token = sign_identity(made["identity_secret"].as_str().unwrap(), "7");
+        let believed = async |core: &Core| {
+            let visitor = core.visitor(company).await;
+            let say = Some(json!({ "token": token }));
+            core.call(company, "POST", "/v1/identity", &visitor, say).await.0
+        };
+        assert_eq!((believed(&old).await, believed(&new).await), (200, 400));
+        let (_, told) = keys(stand, &[2, 1], &["status"]).await;
+        assert!(told.contains("master key 1: 1 key (an old one"), "{told}");
+        let (done, told) = keys(stand, &[2], &["rotate"]).await;
+        assert!(!done && told.contains("identity secret, under master key 1"), "{told}");
+        let (done, told) = keys(stand, &[2, 1], &["rotate", "--dry-run"]).await;
+        assert!(done && told.contains("1 key would be sealed") && told.contains("1 left"), "{told}");
+        let (done, told) = keys(stand, &[2, 1], &["rotate"]).await;
+        assert!(done && told.contains("1 key sealed") && told.contains(" 0 left"), "{told}");
+        assert_eq!((believed(&old).await, believed(&new).await), (400, 200));
         ground.clear().await;
     });
 }

@@ -286,6 +286,25 @@ fn a_day_is_the_company_s_own() {
 }
 
 #[test]
+fn a_day_with_tens_of_thousands_of_turns_behind_it() {
+    run(async {
+        let chat = Chat::new("ok").await;
+        chat.ask().await;
+        let day = bulkhead::limiter::day(chat.core.native.platform().now_ms(), 0);
+        let key = format!("daily_spend:{{{}}}:{day}", chat.company.id);
+        // Marks of turns that were settled long ago, which the next turn takes away.
+        let mut marks = vec![json!("HSET"), json!(key)];
+        for turn in 0..20_000 {
+            marks.extend([json!(format!("h:{turn}")), json!("s:0:1:")]);
+        }
+        redis(chat.core.stand, json!(marks)).await;
+        assert_eq!(chat.ask().await["source"], "model");
+        let left = redis(chat.core.stand, json!(["HLEN", key])).await;
+        assert!(left.as_u64().unwrap() < 20, "{left}");
+    });
+}
+
+#[test]
 fn the_round_mends_redis_from_the_ledger_and_tells_what_differs() {
     run(async {
         let chat = Chat::new("ok").await;

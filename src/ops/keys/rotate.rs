@@ -1,5 +1,6 @@
-//! `bulkhead keys rotate`: seals every provider key again under the newest master key, while the workers go on.
-//! It never overwrites a key that its owner changes meanwhile, and never touches one that does not open.
+//! `bulkhead keys rotate`: seals every provider key, and every secret that signs visitors' identities, again under the newest
+//! master key, while the workers go on. It never overwrites one that its owner changes meanwhile, and never touches one that
+//! does not open.
 //!
 //! The workers come first: each must have the newest key somewhere in its `MASTER_KEYS` before anything is sealed under it,
 //! and the old ones until nothing is left under them. The rows say what is done, so it may be stopped at any time.
@@ -132,7 +133,33 @@ impl Run<'_> {
             let Some(last) = rows.last() else { break };
             after = last.try_get("provider")?;
         }
-        Ok(())
+        if self.full() { Ok(()) } else { self.secret(worker, company).await }
+    }
+
+    /// The secret with which a company's server signs who its visitors are, if there is one to be sealed again.
+    async fn secret(&mut self, worker: &mut Client, company: &str) -> anyhow::Result<()> {
+        let transaction = within(worker, company).await?;
+        let [scope, head] = [company, &self.head].map(Param::from);
+        let Some(row) = transaction.query_opt(SECRET_STALE.text(), &[&scope, &head]).await? else {
+            return Ok(transaction.commit().await?);
+        };
+        let sealed: Vec<u8> = row.try_get(0)?;
+        let id = company.parse().context("a company without an id")?;
+        match self.keys.identity_again(id, &sealed, nonce()?) {
+            None => {
+                let under = master_of(&sealed).map_or("no".to_owned(), |number| number.to_string());
+                say(&format!("does not open: company {company}, identity secret, under master key {under}"));
+                self.done.shut += 1;
+            }
+            Some(_) if self.args.dry_run => self.done.sealed += 1,
+            Some(again) => {
+                let (old, new) = (bytea(&sealed), bytea(&again));
+                let [old, new] = [old.as_str(), new.as_str()].map(Param::from);
+                let changed = transaction.execute(SECRET_REWRAP.text(), &[&scope, &old, &new]).await?;
+                *(if changed == 1 { &mut self.done.sealed } else { &mut self.done.changed }) += 1;
+            }
+        }
+        Ok(transaction.commit().await?)
     }
 
     /// How many keys are not as they should be now.
@@ -169,7 +196,20 @@ const KEY_REWRAP: TenantSql = bulkhead::sql!(
 );
 
 const KEY_LEFT: TenantSql = bulkhead::sql!(
-    "select count(*)
-     from providers
-     where company_id = $1 and (substring(sealed_key from 1 for 3) <> $2 or fingerprint is null)"
+    "select (select count(*)
+             from providers
+             where company_id = $1 and (substring(sealed_key from 1 for 3) <> $2 or fingerprint is null))
+          + (select count(*)
+             from widget_settings
+             where company_id = $1 and substring(sealed_identity_secret from 1 for 3) <> $2)"
+);
+
+const SECRET_STALE: TenantSql = bulkhead::sql!(
+    "select sealed_identity_secret
+     from widget_settings
+     where company_id = $1 and substring(sealed_identity_secret from 1 for 3) <> $2"
+);
+
+const SECRET_REWRAP: TenantSql = bulkhead::sql!(
+    "update widget_settings set sealed_identity_secret = $3 where company_id = $1 and sealed_identity_secret = $2"
 );

@@ -41,11 +41,7 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
         after.clone_from(last);
     }
     let keys = under.values().sum();
-    say(&format!(
-        "{} of {}",
-        count(keys, "provider key", "provider keys"),
-        count(seen, "company", "companies")
-    ));
+    say(&format!("{} of {}", count(keys, "key", "keys"), count(seen, "company", "companies")));
     for (number, keys) in &under {
         let keys = count(*keys, "key", "keys");
         match (number, &known) {
@@ -69,9 +65,13 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// As much of a sealed key as says what it is under.
+/// As much of a sealed key, or of the secret that signs identities, as says what it is under.
 const KEY_HEADS: TenantSql = bulkhead::sql!(
     "select substring(sealed_key from 1 for 15) as head, fingerprint is null as bare
      from providers
-     where company_id = $1"
+     where company_id = $1
+     union all
+     select substring(sealed_identity_secret from 1 for 15), false
+     from widget_settings
+     where company_id = $1 and sealed_identity_secret is not null"
 );

@@ -1,4 +1,4 @@
-//! The operator's door to the vault: keys are sealed again under the newest master key, or for the first time.
+//! The operator's door to the vault: keys and secrets are sealed again under the newest master key, or for the first time.
 //!
 //! It never gives a key out, and changes no row: the native tool does that, one company after the other.
 
@@ -50,6 +50,13 @@ impl Rewrap {
     ) -> Option<Wrapped> {
         let key = self.0.open_key(company, provider, sealed)?;
         self.first(company, provider, key.expose(), nonce)
+    }
+
+    /// The secret of a company's identities under the newest master key; `None` when it does not open.
+    #[must_use]
+    pub fn identity_again(&self, company: CompanyId, sealed: &[u8], nonce: [u8; NONCE]) -> Option<Vec<u8>> {
+        let secret = self.0.open(company, Kept::IdentitySecret, sealed)?;
+        self.0.seal(company, Kept::IdentitySecret, &secret, nonce)
     }
 
     /// A key that was never sealed here, for this company and this row; `None` when the cipher fails.
