@@ -21,6 +21,7 @@ use crate::tenant::{TenantScope, TenantSql, auth};
 
 pub mod assets;
 pub mod color;
+pub mod discovery;
 pub mod markdown;
 pub(crate) mod pages;
 pub mod security;
@@ -31,7 +32,7 @@ pub use pages::read;
 ///
 /// # Errors
 /// As every batch.
-pub async fn home(scope: TenantScope) -> Result<Response<Body>, Error> {
+pub async fn home(scope: TenantScope, call: Call) -> Result<Response<Body>, Error> {
     let mut batch = scope.batch();
     let look = batch.add::<Look>(LOOK_READ, params![]);
     let services = batch.add::<Offer>(OFFER_LIST, params![]);
@@ -45,6 +46,7 @@ pub async fn home(scope: TenantScope) -> Result<Response<Body>, Error> {
         Around { closures: rows.all(closures)?, payments: rows.all(payments)?, links: rows.all(links)? };
     page(&Home::new(
         scope.company_name(),
+        call.app.config.root.origin(&call.place),
         rows.one(look)?,
         rows.all(services)?,
         &rows.all(hours)?,
@@ -96,6 +98,10 @@ form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 #[template(path = "home.html")]
 struct Home<'a> {
     company: &'a str,
+    /// The company's own origin.
+    origin: String,
+    /// What search engines read of it: JSON in which no character is HTML's.
+    business: String,
     initial: char,
     title: String,
     body: Vec<Block>,
@@ -116,15 +122,19 @@ const SERVICES_SEEN: usize = 6;
 impl<'a> Home<'a> {
     fn new(
         company: &'a str,
+        origin: String,
         look: Look,
         mut services: Vec<Offer>,
         hours: &[Stretch],
         questions: Vec<Question>,
         around: Around,
     ) -> Self {
+        let business = discovery::business(company, &origin, &services, hours, &questions);
         let more_services = services.split_off(services.len().min(SERVICES_SEEN));
         Self {
             company,
+            origin,
+            business,
             initial: initial(company),
             title: look.title,
             body: markdown::blocks(&look.body),

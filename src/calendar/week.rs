@@ -25,17 +25,19 @@ pub struct Day {
     pub open: String,
 }
 
+/// The days of the week.
+pub const DAYS: [&str; 7] = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"];
+
 /// Monday to Sunday.
 #[must_use]
 pub fn week(stretches: &[Stretch]) -> Vec<Day> {
-    let names = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"];
     let day = |(weekday, name)| {
         let stretches = stretches.iter().filter(|stretch| stretch.weekday == weekday);
         let open: Vec<_> =
             stretches.map(|it| format!("{} – {}", clock(it.opens), clock(it.closes))).collect();
         Day { name, open: if open.is_empty() { "Closed".into() } else { open.join(", ") } }
     };
-    (1..).zip(names).map(day).collect()
+    (1..).zip(DAYS).map(day).collect()
 }
 
 /// `7 AM`, `5:30 PM`.

@@ -36,8 +36,17 @@ pub static ROUTES: &[Route] = &[
     apex("GET", "/.well-known/security.txt", "Whom to tell of a security hole", |call| {
         Box::pin(async move { site::security::txt(&call.app.config, &*call.platform) })
     }),
+    apex("GET", "/robots.txt", "What search engines may read", |call| {
+        Box::pin(site::discovery::robots(call))
+    }),
     // A company's site.
-    guest("GET", "/", "The company's page, with the chat", |s, _| Box::pin(site::home(s))),
+    guest("GET", "/", "The company's page, with the chat", |s, call| Box::pin(site::home(s, call))),
+    guest("GET", "/robots.txt", "What search engines may read", |_, call| {
+        Box::pin(site::discovery::robots(call))
+    }),
+    guest("GET", "/sitemap.xml", "The company's pages, for search engines", |s, call| {
+        Box::pin(site::discovery::sitemap(s, call))
+    }),
     guest("GET", "/pages/{id}", "A page of the company's site", |s, call| Box::pin(site::read(s, call))),
     guest("GET", "/assets/site.css", "The pages' style", |_, _| Box::pin(assets::file(&assets::SITE_CSS))),
     guest("GET", "/assets/theme.css", "The company's colour", |s, _| Box::pin(assets::theme(s))),

@@ -25,8 +25,10 @@ pub async fn read(scope: TenantScope, call: Call) -> Result<Response<Body>, Erro
     let links = batch.add::<Link>(LINK_LIST, params![&slug]);
     let mut rows = batch.send().await?;
     let found = rows.one(found)?;
+    let address = format!("{}/pages/{slug}", call.app.config.root.origin(&call.place));
     page(&Page {
         company: scope.company_name(),
+        address,
         initial: initial(scope.company_name()),
         body: markdown::blocks(&found.body),
         title: found.title,
@@ -50,6 +52,8 @@ pub(super) struct Around {
 #[template(path = "page.html")]
 struct Page<'a> {
     company: &'a str,
+    /// Where it is.
+    address: String,
     initial: char,
     title: String,
     body: Vec<Block>,

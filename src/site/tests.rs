@@ -27,7 +27,7 @@ fn sample(text: &str) -> Home<'_> {
     services[0].unit = text.into();
     let hours = [Stretch { weekday: 1, opens: 420, closes: 1_080 }];
     let questions = vec![Question { question: text.into(), answer: text.into() }];
-    Home::new(text, look, services, &hours, questions, around(text))
+    Home::new(text, "https://acme.example.com".into(), look, services, &hours, questions, around(text))
 }
 
 fn around(text: &str) -> Around {
@@ -58,7 +58,10 @@ fn the_page_says_what_the_company_is_and_sells() {
 #[test]
 fn a_page_of_a_company_with_nothing_has_no_empty_parts() {
     let look = Look { title: "A".into(), body: String::new(), accent_color: String::new() };
-    let html = Home::new("A", look, Vec::new(), &[], Vec::new(), Around::default()).render().unwrap();
+    let html =
+        Home::new("A", "https://a.example.com".into(), look, Vec::new(), &[], Vec::new(), Around::default())
+            .render()
+            .unwrap();
     for part in ["id=\"services\"", "id=\"hours\"", "id=\"questions\"", "#services", "#hours"] {
         assert!(!html.contains(part), "{part} is in {html}");
     }

@@ -224,7 +224,7 @@ test("a person takes over, answers, and hands back; the page follows what is sai
   await press(page, "Save the note", "Noted.");
   await press(page, "Hand back to the assistant", "Handed back");
   // Nor does the visitor have to do anything, and sees who it is.
-  await visitor.getByText("we come at nine").waitFor();
+  await visitor.getByText("we come at nine").first().waitFor();
   await visitor.locator(".message .who").getByText("Olive").waitFor();
   await visitor.reload();
   await visitor.getByText("we come at nine").waitFor();

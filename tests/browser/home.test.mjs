@@ -21,6 +21,26 @@ test("it names the company, its services with prices, its hours and what people 
   clean(page, plumber.url);
 });
 
+test("search engines and link previews find what the page says", async () => {
+  const page = await visit(plumber.url);
+  const { "@graph": [business, questions] } = JSON.parse(await page.locator('script[type="application/ld+json"]').textContent());
+  assert.deepEqual([business["@type"], business.name, business.url], ["LocalBusiness", "Pia's Plumbing", `${plumber.url}/`]);
+  assert.ok(business.makesOffer.length >= 12 && business.openingHoursSpecification.length >= 5);
+  assert.equal(questions.mainEntity.length, await page.locator("#questions details").count());
+  assert.equal(await page.locator('meta[property="og:url"]').getAttribute("content"), `${plumber.url}/`);
+  const robots = await page.evaluate(() => fetch("/robots.txt").then((response) => response.text()));
+  assert.match(robots, new RegExp(`^Sitemap: ${plumber.url}/sitemap.xml$`, "m"));
+  const sitemap = await page.evaluate(() => fetch("/sitemap.xml").then((response) => response.text()));
+  const addresses = [...sitemap.matchAll(/<loc>([^<]+)<\/loc>/g)].map(([, address]) => address);
+  assert.ok(addresses.length >= 8 && addresses[0] === `${plumber.url}/`);
+  for (const address of addresses) {
+    const response = await page.goto(address);
+    assert.equal(response.status(), 200, address);
+    assert.equal(await page.locator('link[rel="canonical"]').getAttribute("href"), address);
+  }
+  clean(page, plumber.url);
+});
+
 test("it says enough without JavaScript", async () => {
   const page = await visit(plumber.url, { javaScriptEnabled: false });
   assert.ok(await page.locator("noscript p").isVisible());
