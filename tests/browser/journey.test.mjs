@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
-import { readFileSync } from "node:fs";
+import { mkdirSync, readFileSync } from "node:fs";
 import { createServer } from "node:http";
 import { after, before, test } from "node:test";
 import { elsewhere } from "./elsewhere.mjs";
@@ -14,6 +14,7 @@ let shop, provider;
 const asked = [];
 
 before(async () => {
+  mkdirSync("target/screenshots", { recursive: true });
   shop = await elsewhere();
   // The provider's answer as it was recorded, at the address that the stand takes for the provider's.
   const recorded = readFileSync(new URL("../fixtures/openai/normal.sse", import.meta.url));
@@ -31,12 +32,19 @@ after(async () => {
   await browser.close();
 });
 
+/** A picture of what somebody sees now; those of the README were taken so. */
+async function picture(page, name) {
+  await page.screenshot({ path: `target/screenshots/journey-${name}.jpg`, type: "jpeg", quality: 82 });
+}
+
 test("sign up, put the chat on a website, answer a customer, add a key, and see the budget hold", async () => {
   const unique = randomBytes(4).toString("hex");
   const email = `olive@${unique}.example`;
   const page = await visit(root);
-  await page.getByLabel("Company name").fill(`Olive's ${unique}`);
-  const slug = await page.getByLabel("Web address").inputValue();
+  const slug = `olive-${unique}`;
+  await page.getByLabel("Company name").fill("Olive's Plumbing");
+  assert.equal(await page.getByLabel("Web address").inputValue(), "olives-plumbing");
+  await page.getByLabel("Web address").fill(slug);
   await page.getByLabel("Industry").selectOption("plumbing");
   await page.getByLabel("Your name").fill("Olive Owner");
   await page.getByLabel("E-mail").fill(email);
@@ -49,6 +57,7 @@ test("sign up, put the chat on a website, answer a customer, add a key, and see 
   const site = await visit(url);
   await site.getByRole("heading", { name: "Services and prices" }).waitFor();
   assert.match(await ask(site, "How much does it cost to replace a water heater?"), /\$\d/);
+  await picture(site, "site");
 
   // What is pasted is what the dashboard says.
   await page.getByRole("link", { name: "Open the dashboard" }).click();
@@ -61,7 +70,7 @@ test("sign up, put the chat on a website, answer a customer, add a key, and see 
   assert.equal((await page.getByLabel("Your website's addresses").inputValue()).trim(), shop.origin);
 
   // A customer on that website asks, and a person answers; the customer sees it without doing anything.
-  const customer = await visit(shop.address(url));
+  const customer = await visit(shop.address(url), { viewport: { width: 390, height: 780 } });
   await customer.getByRole("button", { name: /^Chat with / }).click();
   await ask(customer, LEAK);
   await customer.getByRole("button", { name: "Talk to a person" }).click();
@@ -71,6 +80,8 @@ test("sign up, put the chat on a website, answer a customer, add a key, and see 
   await page.getByLabel("Your reply").fill("Olive here. We fix those today.");
   await press(page, "Send", "Sent.");
   await customer.getByText("We fix those today.").first().waitFor();
+  await picture(customer, "customer");
+  await picture(page, "inbox");
   await press(page, "Hand back to the assistant", "Handed back");
 
   // With a key the company's own model answers.
@@ -90,6 +101,8 @@ test("sign up, put the chat on a website, answer a customer, add a key, and see 
   await page.getByRole("region", { name: /calls/i }).getByRole("row").nth(1).waitFor();
 
   // Without money left no model is called, and customers are answered all the same.
+  await tab(page, "Overview");
+  await picture(page, "overview");
   await tab(page, "Budget");
   await page.getByText(/^\$0\.0\d* of \$2\.00 spent today/).waitFor();
   await page.getByLabel("Dollars a day").fill("0");
