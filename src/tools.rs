@@ -296,19 +296,23 @@ fn notice(
     batch.run(NOTICE_ADD, params![NoticeId::new(visitor.scope.platform()), kind, conversation, body]);
 }
 
+/// Whether somebody of the company is there.
 #[derive(Deserialize)]
-struct Open {
-    open: bool,
+pub(crate) struct Open {
+    pub(crate) open: bool,
 }
 
-/// Whether the company is open now, by its own clock.
+/// Whether the company is open now, by its own clock: on a day on which it is closed it is not, whatever the week says.
 /// Whether the company is open now, by its own clock.
 pub(crate) const OPEN_READ: TenantSql = crate::sql!(
     "select exists (
          select from opening_hours h
          where h.company_id = c.company_id
            and h.weekday = extract(isodow from now() at time zone c.time_zone)
-           and (now() at time zone c.time_zone)::time between h.opens and h.closes) as open
+           and (now() at time zone c.time_zone)::time >= h.opens and (now() at time zone c.time_zone)::time < h.closes)
+         and not exists (
+         select from closures x
+         where x.company_id = c.company_id and x.day = (now() at time zone c.time_zone)::date) as open
      from companies c
      where c.company_id = $1"
 );

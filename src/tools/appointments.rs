@@ -67,7 +67,7 @@ struct Slot {
 }
 
 /// Up to two times a day within two weeks from a day (`$2`; null: today), in a part of the day (`$3`), so many minutes
-/// (`$4`) before closing, and at least two hours from now.
+/// (`$4`) before closing, at least two hours from now, and on no day on which the company is closed.
 const SLOT_LIST: TenantSql = crate::sql!(
     "with clock as (
          select c.company_id, now() at time zone c.time_zone as now from companies c where c.company_id = $1
@@ -84,6 +84,7 @@ const SLOT_LIST: TenantSql = crate::sql!(
          join opening_hours h on h.company_id = d.company_id and h.weekday = extract(isodow from d.day)
          cross join generate_series(d.day + h.opens, d.day + h.closes - make_interval(mins => $4), interval '2 hours') s
          where s > d.now + interval '2 hours'
+           and not exists (select from closures x where x.company_id = d.company_id and x.day = d.day)
            and case $3 when 'morning' then s::time < '12:00' when 'afternoon' then s::time >= '12:00' else true end
      )
      select to_char(starts, 'FMDay FMDD FMMonth YYYY, HH24:MI') as starts

@@ -3,7 +3,6 @@
 //! It never promises when one comes: it says whether the company is open.
 
 use http::{Response, StatusCode};
-use serde::Deserialize;
 use serde_json::json;
 
 use crate::conversations::HAND_OVER;
@@ -14,7 +13,7 @@ use crate::platform::Body;
 use crate::routes::{Call, json as answer};
 use crate::tenant::TenantSql;
 use crate::tenant::auth::Visitor;
-use crate::tools::OPEN_READ;
+use crate::tools::{OPEN_READ, Open};
 
 /// `POST /v1/conversations/{id}/hand-over`: the company's people are told, once.
 ///
@@ -32,11 +31,6 @@ pub async fn ask(visitor: Visitor, call: Call) -> Result<Response<Body>, Error> 
 }
 
 const NOTICE: &str = "A visitor asks for a person.";
-
-#[derive(Deserialize)]
-struct Open {
-    open: bool,
-}
 
 /// Before the conversation is handed over, so that asking twice tells nobody twice.
 const NOTICE_ONCE: TenantSql = crate::sql!(

@@ -141,6 +141,37 @@ fn facts_of_the_company_are_looked_up_and_no_other_s() {
 }
 
 #[test]
+fn on_a_closed_day_nobody_is_there_and_no_time_is_proposed() {
+    run(async {
+        let told = async |tool: &str, arguments: Value, closed: bool| {
+            let chat = Chat::new(&format!("tool-{tool}")).await;
+            // Open day and night, so that only the closed days decide.
+            let week = "with gone as (delete from opening_hours where company_id = $1::text::uuid)
+                 insert into opening_hours (company_id, weekday, opens, closes)
+                 select $1::text::uuid, d, '00:00:01', '24:00' from generate_series(1, 7) d returning 1";
+            chat.company.rows(week).await;
+            if closed {
+                let days = "insert into closures (company_id, closure_id, day, name)
+                     select $1::text::uuid, gen_random_uuid(), current_date + d, 'Away' from generate_series(-1, 20) d
+                     on conflict do nothing returning 1";
+                chat.company.rows(days).await;
+            }
+            text(&chat.ask(&format!("Tell me. {arguments}")).await)
+        };
+        for (tool, arguments, open, closed) in [
+            ("opening_hours", json!({}), "is open now", "is closed now"),
+            ("hand_over", json!({ "reason": "Wants a person." }), "is open now", "is closed now"),
+            ("propose_appointment", json!({}), "open at these times", "No times were found"),
+        ] {
+            let said = told(tool, arguments.clone(), false).await;
+            assert!(said.contains(open), "{tool}: {said}");
+            let said = told(tool, arguments, true).await;
+            assert!(said.contains(closed), "{tool}: {said}");
+        }
+    });
+}
+
+#[test]
 fn a_tool_that_is_not_there_cannot_be_given_to_an_agent() {
     run(async {
         let chat = Chat::new("ok").await;
