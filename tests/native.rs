@@ -24,6 +24,8 @@ struct Inner {
     /// Requests to a part that pass before one meets a fault.
     later: RefCell<Vec<(Part, usize, Fault)>>,
     ahead_ms: Cell<i64>,
+    /// Work that was spawned and has not ended.
+    running: Rc<Cell<usize>>,
 }
 
 /// One request that the core sent.
@@ -112,6 +114,20 @@ impl Native {
         self.0.ahead_ms.set(ms);
     }
 
+    /// Waits until all that the core left running has ended.
+    ///
+    /// # Panics
+    /// When it has not after half a minute.
+    pub async fn idle(&self) {
+        for _ in 0..3_000 {
+            if self.0.running.get() == 0 {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        panic!("{} pieces of work go on and on", self.0.running.get());
+    }
+
     /// What was sent since the last call.
     pub fn take_sent(&self) -> Vec<Sent> {
         self.0.sent.take()
@@ -186,7 +202,12 @@ impl Platform for Native {
     }
 
     fn spawn(&self, work: LocalBoxFuture<'static, ()>) {
-        tokio::task::spawn_local(work);
+        let running = Rc::clone(&self.0.running);
+        running.set(running.get() + 1);
+        tokio::task::spawn_local(async move {
+            work.await;
+            running.set(running.get() - 1);
+        });
     }
 
     fn log(&self, _: Level, line: &str) {

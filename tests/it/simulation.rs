@@ -217,7 +217,7 @@ impl<'a> Day<'a> {
             if leaves {
                 drop(body);
                 // What goes on after the visitor left ends before the next step.
-                tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+                self.core.native.idle().await;
                 self.core.native.mend();
                 return Ok(Vec::new());
             }
@@ -260,13 +260,18 @@ impl<'a> Day<'a> {
 
     /// What holds whenever nothing is on its way.
     async fn promises(&self) -> Result<(), String> {
-        let ledger = self.company.rows("select coalesce(sum(cost_microusd), 0)::bigint from usage_ledger where company_id = $1::text::uuid").await;
-        let ledger = u64::try_from(ledger[0].get::<_, i64>(0)).unwrap();
+        // One statement: what an abandoned request still does in the database is in both sums or in neither.
+        let sums = self
+            .company
+            .rows(
+                "select (select coalesce(sum(cost_microusd), 0) from usage_ledger where company_id = $1::text::uuid)::bigint,
+                        (select coalesce(sum(spent_microusd), 0) from ledger_days where company_id = $1::text::uuid)::bigint",
+            )
+            .await;
+        let [ledger, days] = [0, 1].map(|at| u64::try_from(sums[0].get::<_, i64>(at)).unwrap());
         if ledger > self.highest_limit {
             return Err(format!("{ledger} spent of {}", self.highest_limit));
         }
-        let days = self.company.rows("select coalesce(sum(spent_microusd), 0)::bigint from ledger_days where company_id = $1::text::uuid").await;
-        let days = u64::try_from(days[0].get::<_, i64>(0)).unwrap();
         if days != ledger {
             return Err(format!("the days' sums say {days}, the ledger {ledger}"));
         }
