@@ -11,6 +11,7 @@ use serde_json::json;
 use self::kit::{Handoff, Kit};
 use crate::company::AUDIT_ADD;
 use crate::error::Error;
+use crate::fields::or_default;
 use crate::idempotency::once;
 use crate::ids::{AgentId, AuditId};
 use crate::knowledge::check_texts;
@@ -256,11 +257,11 @@ struct NewAgent {
     slug: String,
     name: String,
     role: String,
-    #[serde(default)]
+    #[serde(deserialize_with = "or_default")]
     greeting: String,
     instructions: String,
     tier: Tier,
-    #[serde(default)]
+    #[serde(deserialize_with = "or_default")]
     scope: Vec<String>,
     tools: Option<Vec<String>>,
     starters: Option<Vec<String>>,

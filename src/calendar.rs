@@ -88,8 +88,7 @@ async fn closure_add_once(member: &Member, call: &Call) -> Result<Response<Body>
     }
     let id = ClosureId::new(member.scope.platform());
     let row = Row { id, read: CLOSURE_READ, action: "closure.added" };
-    row.written::<Closure>(member, StatusCode::CREATED, vec![(CLOSURE_ADD, params![id, new.day, new.name])])
-        .await
+    row.written(member, StatusCode::CREATED, vec![(CLOSURE_ADD, params![id, new.day, new.name])]).await
 }
 
 /// `DELETE /v1/closures/{id}`: open on that day after all.
@@ -106,7 +105,7 @@ pub async fn closure_remove(member: Member, call: Call) -> Result<Response<Body>
 /// # Errors
 /// As every batch.
 pub async fn type_list(member: Member) -> Result<Response<Body>, Error> {
-    upkeep::list::<AppointmentType>(&member, "appointment_types", TYPE_LIST).await
+    upkeep::list(&member, "appointment_types", TYPE_LIST).await
 }
 
 /// `PATCH /v1/appointment-types/{id}`: changes what is given.
@@ -129,7 +128,7 @@ pub async fn type_change(member: Member, call: Call) -> Result<Response<Body>, E
     let row = Row { id, read: TYPE_READ, action: "appointment-type.changed" };
     let fields =
         params![id, new.name, new.duration_minutes, new.buffer_minutes, new.notice_hours, new.bookable];
-    row.written::<AppointmentType>(&member, StatusCode::OK, vec![(TYPE_CHANGE, fields)]).await
+    row.written(&member, StatusCode::OK, vec![(TYPE_CHANGE, fields)]).await
 }
 
 /// `08:00`, `24:00`: of one length, so that they compare as texts.
@@ -173,17 +172,6 @@ struct Closure {
 struct NewClosure {
     day: String,
     name: String,
-}
-
-#[derive(Serialize, Deserialize)]
-struct AppointmentType {
-    appointment_type_id: AppointmentTypeId,
-    service: String,
-    name: String,
-    duration_minutes: u32,
-    buffer_minutes: u32,
-    notice_hours: u32,
-    bookable: bool,
 }
 
 #[derive(Deserialize)]

@@ -37,7 +37,7 @@ pub const FACT_LIST: TenantSql = crate::sql!(
 /// # Errors
 /// As every batch.
 pub async fn list(member: Member) -> Result<Response<Body>, Error> {
-    upkeep::list::<Item>(&member, "items", ITEM_LIST).await
+    upkeep::list(&member, "items", ITEM_LIST).await
 }
 
 /// `PATCH /v1/checklist/{id}`: ticks it off, or gives a fact its value. A fact without a value cannot be confirmed.
@@ -50,7 +50,7 @@ pub async fn change(member: Member, call: Call) -> Result<Response<Body>, Error>
     check_texts(&[("value", new.value.as_ref().filter(|value| !value.is_empty()), 500)])?;
     let row = Row { id, read: ITEM_READ, action: "checklist.changed" };
     let fields = params![id, new.value, new.done];
-    row.written::<Item>(&member, StatusCode::OK, vec![(ITEM_CHANGE, fields)]).await
+    row.written(&member, StatusCode::OK, vec![(ITEM_CHANGE, fields)]).await
 }
 
 /// Something that an owner does or confirms.

@@ -3,7 +3,7 @@
 //! It never adds or removes one: an agent without its rules would answer all the same.
 
 use http::{Response, StatusCode};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
 use crate::error::Error;
 use crate::ids::ContextId;
@@ -20,7 +20,7 @@ use crate::upkeep::{self, Row};
 /// # Errors
 /// As every batch.
 pub async fn list(member: Member) -> Result<Response<Body>, Error> {
-    upkeep::list::<Context>(&member, "contexts", CONTEXT_ALL).await
+    upkeep::list(&member, "contexts", CONTEXT_ALL).await
 }
 
 /// `PATCH /v1/contexts/{id}`: the text is the company's own from then on.
@@ -32,16 +32,7 @@ pub async fn change(member: Member, call: Call) -> Result<Response<Body>, Error>
     let new = call.json::<ContextChange>().await?;
     check_texts(&[("body", Some(&new.body), 8_000)])?;
     let row = Row { id, read: CONTEXT_READ, action: "context.changed" };
-    row.written::<Context>(&member, StatusCode::OK, vec![(CONTEXT_CHANGE, params![id, new.body])]).await
-}
-
-#[derive(Serialize, Deserialize)]
-struct Context {
-    context_id: ContextId,
-    kind: String,
-    body: String,
-    origin: String,
-    updated_at: String,
+    row.written(&member, StatusCode::OK, vec![(CONTEXT_CHANGE, params![id, new.body])]).await
 }
 
 #[derive(Deserialize)]

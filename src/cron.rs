@@ -75,7 +75,6 @@ async fn visit(scope: &TenantScope) -> Result<Vec<Drift>, Error> {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct From {
-    #[serde(default)]
     after: Option<CompanyId>,
 }
 

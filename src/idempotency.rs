@@ -11,12 +11,12 @@ use sha2::{Digest, Sha256};
 
 use crate::config::IDEMPOTENCY_S;
 use crate::error::Error;
+use crate::fields::Bytes;
 use crate::ids::{ApiKeyId, UserId, VisitorId};
 use crate::params;
 use crate::platform::{Body, Level};
 use crate::routes::{Call, content};
 use crate::tenant::postgres::Batch;
-use crate::tenant::rows::Bytes;
 use crate::tenant::{TenantScope, TenantSql};
 
 /// Does the work, or answers as when it was done before: `once(&scope, user, &call, work(…)).await` is all that a handler

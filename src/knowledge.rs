@@ -15,6 +15,7 @@ use serde_json::json;
 
 use crate::company::AUDIT_ADD;
 use crate::error::Error;
+use crate::fields::or_default;
 use crate::idempotency::once;
 use crate::ids::{AuditId, CategoryId, EntryId};
 use crate::params;
@@ -169,7 +170,7 @@ struct NewEntry {
     category: String,
     question: String,
     answer: String,
-    #[serde(default)]
+    #[serde(deserialize_with = "or_default")]
     keywords: String,
 }
 

@@ -3,7 +3,7 @@
 //! It never stores which lead has which label: a changed label is right for old leads too.
 
 use http::{Response, StatusCode};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
 use crate::error::Error;
 use crate::idempotency::once;
@@ -22,7 +22,7 @@ use crate::upkeep::{self, Row};
 /// # Errors
 /// As every batch.
 pub async fn list(member: Member) -> Result<Response<Body>, Error> {
-    upkeep::list::<Label>(&member, "labels", LABEL_LIST).await
+    upkeep::list(&member, "labels", LABEL_LIST).await
 }
 
 /// `POST /v1/labels`.
@@ -39,7 +39,7 @@ async fn add_once(member: &Member, call: &Call) -> Result<Response<Body>, Error>
     let id = LabelId::new(member.scope.platform());
     let row = Row { id, read: LABEL_READ, action: "label.added" };
     let fields = params![id, new.name, new.color, new.words];
-    row.written::<Label>(member, StatusCode::CREATED, vec![(LABEL_ADD, fields)]).await
+    row.written(member, StatusCode::CREATED, vec![(LABEL_ADD, fields)]).await
 }
 
 /// `PATCH /v1/labels/{id}`: changes what is given.
@@ -52,7 +52,7 @@ pub async fn change(member: Member, call: Call) -> Result<Response<Body>, Error>
     check(new.name.as_ref(), new.color.as_ref(), new.words.as_ref())?;
     let row = Row { id, read: LABEL_READ, action: "label.changed" };
     let fields = params![id, new.name, new.color, new.words];
-    row.written::<Label>(&member, StatusCode::OK, vec![(LABEL_CHANGE, fields)]).await
+    row.written(&member, StatusCode::OK, vec![(LABEL_CHANGE, fields)]).await
 }
 
 /// `DELETE /v1/labels/{id}`.
@@ -74,14 +74,6 @@ fn check(name: Option<&String>, color: Option<&String>, words: Option<&String>) 
         }
         _ => Ok(()),
     }
-}
-
-#[derive(Serialize, Deserialize)]
-struct Label {
-    label_id: LabelId,
-    name: String,
-    color: String,
-    words: String,
 }
 
 #[derive(Deserialize)]

@@ -4,6 +4,7 @@
 
 pub mod config;
 pub mod error;
+pub mod fields;
 pub mod ids;
 pub mod knockout;
 pub mod platform;

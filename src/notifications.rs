@@ -3,7 +3,7 @@
 //! It never tells anybody anything: it holds the settings for whoever does.
 
 use http::{Response, StatusCode};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
 use crate::error::Error;
 use crate::ids::NotificationId;
@@ -19,7 +19,7 @@ use crate::upkeep::{self, Row};
 /// # Errors
 /// As every batch.
 pub async fn list(member: Member) -> Result<Response<Body>, Error> {
-    upkeep::list::<Setting>(&member, "notifications", NOTIFICATION_LIST).await
+    upkeep::list(&member, "notifications", NOTIFICATION_LIST).await
 }
 
 /// `PATCH /v1/notifications/{id}`: whether, and to whom.
@@ -31,16 +31,7 @@ pub async fn change(member: Member, call: Call) -> Result<Response<Body>, Error>
     let new = call.json::<SettingChange>().await?;
     let row = Row { id, read: NOTIFICATION_READ, action: "notification.changed" };
     let fields = params![id, new.role.map(Role::as_str), new.enabled];
-    row.written::<Setting>(&member, StatusCode::OK, vec![(NOTIFICATION_CHANGE, fields)]).await
-}
-
-#[derive(Serialize, Deserialize)]
-struct Setting {
-    notification_id: NotificationId,
-    event: String,
-    channel: String,
-    role: Role,
-    enabled: bool,
+    row.written(&member, StatusCode::OK, vec![(NOTIFICATION_CHANGE, fields)]).await
 }
 
 #[derive(Deserialize)]

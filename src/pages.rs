@@ -3,7 +3,7 @@
 //! It never shows a page of another company's, and never takes HTML: a page is Markdown.
 
 use http::{Response, StatusCode};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
 use crate::agents::check_slug;
 use crate::error::Error;
@@ -22,7 +22,7 @@ use crate::upkeep::{self, Row};
 /// # Errors
 /// As every batch.
 pub async fn list(member: Member) -> Result<Response<Body>, Error> {
-    upkeep::list::<Page>(&member, "pages", PAGE_LIST).await
+    upkeep::list(&member, "pages", PAGE_LIST).await
 }
 
 /// `POST /v1/pages`: adds a page of the company's own.
@@ -40,7 +40,7 @@ async fn add_once(member: &Member, call: &Call) -> Result<Response<Body>, Error>
     let id = PageId::new(member.scope.platform());
     let row = Row { id, read: PAGE_READ, action: "page.added" };
     let fields = params![id, new.slug, new.title, new.body];
-    row.written::<Page>(member, StatusCode::CREATED, vec![(PAGE_ADD, fields)]).await
+    row.written(member, StatusCode::CREATED, vec![(PAGE_ADD, fields)]).await
 }
 
 /// `PATCH /v1/pages/{id}`: changes what is given; the page is the company's own from then on.
@@ -52,7 +52,7 @@ pub async fn change(member: Member, call: Call) -> Result<Response<Body>, Error>
     let new = call.json::<PageChange>().await?;
     check_texts(&[("title", new.title.as_ref(), 200), ("body", new.body.as_ref(), 20_000)])?;
     let row = Row { id, read: PAGE_READ, action: "page.changed" };
-    row.written::<Page>(&member, StatusCode::OK, vec![(PAGE_CHANGE, params![id, new.title, new.body])]).await
+    row.written(&member, StatusCode::OK, vec![(PAGE_CHANGE, params![id, new.title, new.body])]).await
 }
 
 /// `DELETE /v1/pages/{id}`. Without its `home` page a company's front page shows its services alone.
@@ -63,16 +63,6 @@ pub async fn remove(member: Member, call: Call) -> Result<Response<Body>, Error>
     let id = call.id::<PageId>()?;
     let statements = vec![(PAGE_FORGET, params![id]), (PAGE_REMOVE, params![id])];
     upkeep::removed(&member, "page.removed", &id, statements).await
-}
-
-#[derive(Serialize, Deserialize)]
-struct Page {
-    page_id: PageId,
-    slug: String,
-    title: String,
-    body: String,
-    origin: String,
-    updated_at: String,
 }
 
 #[derive(Deserialize)]

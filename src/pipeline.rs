@@ -22,7 +22,7 @@ use crate::upkeep::{self, Row};
 /// # Errors
 /// As every batch.
 pub async fn list(member: Member) -> Result<Response<Body>, Error> {
-    upkeep::list::<Stage>(&member, "stages", STAGE_LIST).await
+    upkeep::list(&member, "stages", STAGE_LIST).await
 }
 
 /// `POST /v1/pipeline`: adds a stage behind the others.
@@ -41,7 +41,7 @@ async fn add_once(member: &Member, call: &Call) -> Result<Response<Body>, Error>
     let id = StageId::new(member.scope.platform());
     let fields = params![id, new.slug, new.name, new.outcome.as_str(), new.stale_days];
     let row = Row { id, read: STAGE_READ, action: "stage.added" };
-    row.written::<Stage>(member, StatusCode::CREATED, vec![(STAGE_ADD, fields)]).await
+    row.written(member, StatusCode::CREATED, vec![(STAGE_ADD, fields)]).await
 }
 
 /// `PATCH /v1/pipeline/{id}`: changes what is given.
@@ -58,7 +58,7 @@ pub async fn change(member: Member, call: Call) -> Result<Response<Body>, Error>
     }
     let fields = params![id, new.name, new.outcome.map(Outcome::as_str), new.stale_days, new.position];
     let row = Row { id, read: STAGE_READ, action: "stage.changed" };
-    row.written::<Stage>(&member, StatusCode::OK, vec![(STAGE_CHANGE, fields)]).await
+    row.written(&member, StatusCode::OK, vec![(STAGE_CHANGE, fields)]).await
 }
 
 /// `DELETE /v1/pipeline/{id}`: its leads stay, without a stage.

@@ -15,6 +15,7 @@ use serde_json::json;
 
 use crate::company::AUDIT_ADD;
 use crate::error::Error;
+use crate::fields::or_default;
 use crate::idempotency::once;
 use crate::ids::{AuditId, ProviderId};
 use crate::knowledge::check_texts;
@@ -210,7 +211,6 @@ struct ProviderModel {
     input_microusd_per_mtok: u64,
     output_microusd_per_mtok: u64,
     /// Null: the provider charges as much as for other input.
-    #[serde(default)]
     cached_input_microusd_per_mtok: Option<u64>,
     context_tokens: u32,
 }
@@ -237,7 +237,7 @@ struct NewProvider {
     name: String,
     api_key: String,
     base_url: Option<String>,
-    #[serde(default)]
+    #[serde(deserialize_with = "or_default")]
     models: Vec<ProviderModel>,
 }
 

@@ -3,7 +3,7 @@
 //! It never puts one into a conversation: agents and pages do.
 
 use http::{Response, StatusCode};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
 use crate::error::Error;
 use crate::idempotency::once;
@@ -25,7 +25,7 @@ pub const ASKED_LIST: TenantSql =
 /// # Errors
 /// As every batch.
 pub async fn list(member: Member) -> Result<Response<Body>, Error> {
-    upkeep::list::<Question>(&member, "questions", QUESTION_LIST).await
+    upkeep::list(&member, "questions", QUESTION_LIST).await
 }
 
 /// `POST /v1/lead-questions`: adds one behind the others.
@@ -41,8 +41,7 @@ async fn add_once(member: &Member, call: &Call) -> Result<Response<Body>, Error>
     check_texts(&[("question", Some(&new.question), 300)])?;
     let id = QuestionId::new(member.scope.platform());
     let row = Row { id, read: QUESTION_READ, action: "lead-question.added" };
-    row.written::<Question>(member, StatusCode::CREATED, vec![(QUESTION_ADD, params![id, new.question])])
-        .await
+    row.written(member, StatusCode::CREATED, vec![(QUESTION_ADD, params![id, new.question])]).await
 }
 
 /// `PATCH /v1/lead-questions/{id}`: changes what is given.
@@ -56,7 +55,7 @@ pub async fn change(member: Member, call: Call) -> Result<Response<Body>, Error>
     check_position(new.position)?;
     let row = Row { id, read: QUESTION_READ, action: "lead-question.changed" };
     let fields = params![id, new.question, new.position];
-    row.written::<Question>(&member, StatusCode::OK, vec![(QUESTION_CHANGE, fields)]).await
+    row.written(&member, StatusCode::OK, vec![(QUESTION_CHANGE, fields)]).await
 }
 
 /// `DELETE /v1/lead-questions/{id}`.
@@ -73,7 +72,7 @@ pub async fn remove(member: Member, call: Call) -> Result<Response<Body>, Error>
 /// # Errors
 /// As every batch.
 pub async fn quick_list(member: Member) -> Result<Response<Body>, Error> {
-    upkeep::list::<Quick>(&member, "quick_replies", QUICK_LIST).await
+    upkeep::list(&member, "quick_replies", QUICK_LIST).await
 }
 
 /// `POST /v1/quick-replies`: adds one behind the others.
@@ -89,7 +88,7 @@ async fn quick_add_once(member: &Member, call: &Call) -> Result<Response<Body>, 
     check_texts(&[("text", Some(&new.body), 60)])?;
     let id = ReplyId::new(member.scope.platform());
     let row = Row { id, read: QUICK_READ, action: "quick-reply.added" };
-    row.written::<Quick>(member, StatusCode::CREATED, vec![(QUICK_ADD, params![id, new.body])]).await
+    row.written(member, StatusCode::CREATED, vec![(QUICK_ADD, params![id, new.body])]).await
 }
 
 /// `PATCH /v1/quick-replies/{id}`: changes what is given.
@@ -102,8 +101,7 @@ pub async fn quick_change(member: Member, call: Call) -> Result<Response<Body>, 
     check_texts(&[("text", new.body.as_ref(), 60)])?;
     check_position(new.position)?;
     let row = Row { id, read: QUICK_READ, action: "quick-reply.changed" };
-    row.written::<Quick>(&member, StatusCode::OK, vec![(QUICK_CHANGE, params![id, new.body, new.position])])
-        .await
+    row.written(&member, StatusCode::OK, vec![(QUICK_CHANGE, params![id, new.body, new.position])]).await
 }
 
 /// `DELETE /v1/quick-replies/{id}`.
@@ -122,13 +120,6 @@ fn check_position(position: Option<u32>) -> Result<(), Error> {
     }
 }
 
-#[derive(Serialize, Deserialize)]
-struct Question {
-    question_id: QuestionId,
-    question: String,
-    position: u32,
-}
-
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct NewQuestion {
@@ -140,13 +131,6 @@ struct NewQuestion {
 struct QuestionChange {
     question: Option<String>,
     position: Option<u32>,
-}
-
-#[derive(Serialize, Deserialize)]
-struct Quick {
-    reply_id: ReplyId,
-    body: String,
-    position: u32,
 }
 
 #[derive(Deserialize)]

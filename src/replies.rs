@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::agents::check_slug;
 use crate::error::Error;
+use crate::fields::or_default;
 use crate::idempotency::once;
 use crate::ids::{MessageTemplateId, StepId};
 use crate::knowledge::check_texts;
@@ -22,7 +23,7 @@ use crate::upkeep::{self, Row};
 /// # Errors
 /// As every batch.
 pub async fn list(member: Member) -> Result<Response<Body>, Error> {
-    upkeep::list::<Reply>(&member, "replies", REPLY_LIST).await
+    upkeep::list(&member, "replies", REPLY_LIST).await
 }
 
 /// `POST /v1/replies`: adds a message of the company's own.
@@ -46,7 +47,7 @@ async fn add_once(member: &Member, call: &Call) -> Result<Response<Body>, Error>
     let id = MessageTemplateId::new(member.scope.platform());
     let row = Row { id, read: REPLY_READ, action: "reply.added" };
     let fields = params![id, new.slug, new.channel.as_str(), new.name, new.subject, new.body];
-    row.written::<Reply>(member, StatusCode::CREATED, vec![(REPLY_ADD, fields)]).await
+    row.written(member, StatusCode::CREATED, vec![(REPLY_ADD, fields)]).await
 }
 
 /// `PATCH /v1/replies/{id}`: changes what is given; the message is the company's own from then on.
@@ -60,7 +61,7 @@ pub async fn change(member: Member, call: Call) -> Result<Response<Body>, Error>
     check_subject(new.subject.as_ref())?;
     let row = Row { id, read: REPLY_READ, action: "reply.changed" };
     let fields = params![id, new.name, new.subject, new.body];
-    row.written::<Reply>(&member, StatusCode::OK, vec![(REPLY_CHANGE, fields)]).await
+    row.written(&member, StatusCode::OK, vec![(REPLY_CHANGE, fields)]).await
 }
 
 /// `DELETE /v1/replies/{id}`, and the steps that would send it.
@@ -78,7 +79,7 @@ pub async fn remove(member: Member, call: Call) -> Result<Response<Body>, Error>
 /// # Errors
 /// As every batch.
 pub async fn step_list(member: Member) -> Result<Response<Body>, Error> {
-    upkeep::list::<Step>(&member, "steps", STEP_LIST).await
+    upkeep::list(&member, "steps", STEP_LIST).await
 }
 
 /// `PATCH /v1/follow-ups/{id}`: when, and whether at all.
@@ -93,7 +94,7 @@ pub async fn step_change(member: Member, call: Call) -> Result<Response<Body>, E
     }
     let row = Row { id, read: STEP_READ, action: "follow-up.changed" };
     let fields = params![id, new.after_hours, new.enabled];
-    row.written::<Step>(&member, StatusCode::OK, vec![(STEP_CHANGE, fields)]).await
+    row.written(&member, StatusCode::OK, vec![(STEP_CHANGE, fields)]).await
 }
 
 fn check_subject(subject: Option<&String>) -> Result<(), Error> {
@@ -119,25 +120,13 @@ impl Channel {
     }
 }
 
-#[derive(Serialize, Deserialize)]
-struct Reply {
-    message_template_id: MessageTemplateId,
-    slug: String,
-    channel: Channel,
-    name: String,
-    subject: String,
-    body: String,
-    origin: String,
-    updated_at: String,
-}
-
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct NewReply {
     slug: String,
     channel: Channel,
     name: String,
-    #[serde(default)]
+    #[serde(deserialize_with = "or_default")]
     subject: String,
     body: String,
 }
@@ -148,17 +137,6 @@ struct ReplyChange {
     name: Option<String>,
     subject: Option<String>,
     body: Option<String>,
-}
-
-#[derive(Serialize, Deserialize)]
-struct Step {
-    step_id: StepId,
-    sequence: String,
-    after_hours: u32,
-    message: String,
-    name: String,
-    channel: Channel,
-    enabled: bool,
 }
 
 #[derive(Deserialize)]

@@ -37,7 +37,7 @@ pub fn is_permission(permission: &str) -> bool {
 /// # Errors
 /// As every batch.
 pub async fn list(member: Member) -> Result<Response<Body>, Error> {
-    upkeep::list::<Permission>(&member, "permissions", PERMISSION_LIST).await
+    upkeep::list(&member, "permissions", PERMISSION_LIST).await
 }
 
 /// `PATCH /v1/roles`: gives a role a permission, or takes it away; the next request of such a person keeps to it.

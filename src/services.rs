@@ -5,10 +5,11 @@
 pub mod offer;
 
 use http::{Response, StatusCode};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
 use crate::agents::check_slug;
 use crate::error::Error;
+use crate::fields::or_default;
 use crate::idempotency::once;
 use crate::ids::{MethodId, ServiceId};
 use crate::knowledge::check_texts;
@@ -29,7 +30,7 @@ pub const PAYMENT_LIST: TenantSql = crate::sql!(
 /// # Errors
 /// As every batch.
 pub async fn list(member: Member) -> Result<Response<Body>, Error> {
-    upkeep::list::<Service>(&member, "services", SERVICE_LIST).await
+    upkeep::list(&member, "services", SERVICE_LIST).await
 }
 
 /// `POST /v1/services`: adds a service of the company's own, and with it an appointment that can be asked for.
@@ -60,7 +61,7 @@ async fn add_once(member: &Member, call: &Call) -> Result<Response<Body>, Error>
         new.includes,
     ];
     let statements = vec![(SERVICE_ADD, fields), (APPOINTMENT_ADD, params![id])];
-    row.written::<Service>(member, StatusCode::CREATED, statements).await
+    row.written(member, StatusCode::CREATED, statements).await
 }
 
 /// `PATCH /v1/services/{id}`: changes what is given; the service is the company's own from then on, its price confirmed.
@@ -88,7 +89,7 @@ pub async fn change(member: Member, call: Call) -> Result<Response<Body>, Error>
     if priced {
         statements.push((PRICE_CONFIRM, params![id]));
     }
-    row.written::<Service>(&member, StatusCode::OK, statements).await
+    row.written(&member, StatusCode::OK, statements).await
 }
 
 /// `DELETE /v1/services/{id}`.
@@ -106,7 +107,7 @@ pub async fn remove(member: Member, call: Call) -> Result<Response<Body>, Error>
 /// # Errors
 /// As every batch.
 pub async fn method_list(member: Member) -> Result<Response<Body>, Error> {
-    upkeep::list::<Method>(&member, "payment_methods", METHOD_LIST).await
+    upkeep::list(&member, "payment_methods", METHOD_LIST).await
 }
 
 /// `PATCH /v1/payment-methods/{id}`: whether the company takes it, and what customers should know.
@@ -119,21 +120,7 @@ pub async fn method_change(member: Member, call: Call) -> Result<Response<Body>,
     check_texts(&[("note", new.note.as_ref().filter(|note| !note.is_empty()), 200)])?;
     let row = Row { id, read: METHOD_READ, action: "payment-method.changed" };
     let fields = params![id, new.accepted, new.note];
-    row.written::<Method>(&member, StatusCode::OK, vec![(METHOD_CHANGE, fields)]).await
-}
-
-#[derive(Serialize, Deserialize)]
-struct Service {
-    service_id: ServiceId,
-    slug: String,
-    name: String,
-    description: String,
-    price_from_cents: Option<u32>,
-    price_to_cents: Option<u32>,
-    unit: String,
-    duration_minutes: Option<u32>,
-    includes: String,
-    origin: String,
+    row.written(&member, StatusCode::OK, vec![(METHOD_CHANGE, fields)]).await
 }
 
 #[derive(Deserialize)]
@@ -144,10 +131,10 @@ struct NewService {
     description: String,
     price_from_cents: Option<u32>,
     price_to_cents: Option<u32>,
-    #[serde(default)]
+    #[serde(deserialize_with = "or_default")]
     unit: String,
     duration_minutes: Option<u32>,
-    #[serde(default)]
+    #[serde(deserialize_with = "or_default")]
     includes: String,
 }
 
@@ -203,14 +190,6 @@ impl ServiceChange {
         }
         Ok(())
     }
-}
-
-#[derive(Serialize, Deserialize)]
-struct Method {
-    method_id: MethodId,
-    name: String,
-    accepted: bool,
-    note: String,
 }
 
 #[derive(Deserialize)]

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::error::Error;
-use crate::ids::{AuditId, SessionId, UserId};
+use crate::ids::SessionId;
 use crate::params;
 use crate::platform::Body;
 use crate::routes::{Call, json as answer, no_content};
@@ -20,7 +20,7 @@ use crate::upkeep;
 /// # Errors
 /// As every batch.
 pub async fn list(member: Member) -> Result<Response<Body>, Error> {
-    upkeep::list::<Person>(&member, "people", PERSON_LIST).await
+    upkeep::list(&member, "people", PERSON_LIST).await
 }
 
 /// `GET /v1/audit`: what people, agents and the platform did, newest first.
@@ -28,7 +28,7 @@ pub async fn list(member: Member) -> Result<Response<Body>, Error> {
 /// # Errors
 /// As every batch.
 pub async fn audit(member: Member) -> Result<Response<Body>, Error> {
-    upkeep::list::<Event>(&member, "events", EVENT_LIST).await
+    upkeep::list(&member, "events", EVENT_LIST).await
 }
 
 /// `GET /v1/sessions`: one's own that are open.
@@ -53,29 +53,6 @@ pub async fn session_end(member: Member, call: Call) -> Result<Response<Body>, E
     upkeep::note(&member, &mut batch, "session.ended", &id);
     batch.send().await?.touched(ended)?;
     Ok(no_content())
-}
-
-#[derive(Serialize, Deserialize)]
-struct Person {
-    user_id: UserId,
-    name: String,
-    email: String,
-    role: String,
-    created_at: String,
-    /// Null while active.
-    ended_at: Option<String>,
-}
-
-#[derive(Serialize, Deserialize)]
-struct Event {
-    event_id: AuditId,
-    /// member, visitor or system.
-    actor: String,
-    /// The member's name.
-    person: Option<String>,
-    action: String,
-    target: String,
-    created_at: String,
 }
 
 #[derive(Serialize, Deserialize)]

@@ -3,9 +3,10 @@
 //! It never lets a term's phrases for search differ from the term: both are written together.
 
 use http::{Response, StatusCode};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
 use crate::error::Error;
+use crate::fields::or_default;
 use crate::idempotency::once;
 use crate::ids::TermId;
 use crate::knowledge::check_texts;
@@ -21,7 +22,7 @@ use crate::upkeep::{self, Row};
 /// # Errors
 /// As every batch.
 pub async fn list(member: Member) -> Result<Response<Body>, Error> {
-    upkeep::list::<Term>(&member, "terms", TERM_LIST).await
+    upkeep::list(&member, "terms", TERM_LIST).await
 }
 
 /// `POST /v1/terms`.
@@ -39,7 +40,7 @@ async fn add_once(member: &Member, call: &Call) -> Result<Response<Body>, Error>
     let row = Row { id, read: TERM_READ, action: "term.added" };
     let statements =
         vec![(TERM_ADD, params![id, new.term, new.meaning, new.synonyms]), (PHRASES_ADD, params![id])];
-    row.written::<Term>(member, StatusCode::CREATED, statements).await
+    row.written(member, StatusCode::CREATED, statements).await
 }
 
 /// `PATCH /v1/terms/{id}`: changes what is given; the term is the company's own from then on.
@@ -56,7 +57,7 @@ pub async fn change(member: Member, call: Call) -> Result<Response<Body>, Error>
         (PHRASES_CLEAR, params![id]),
         (PHRASES_ADD, params![id]),
     ];
-    row.written::<Term>(&member, StatusCode::OK, statements).await
+    row.written(&member, StatusCode::OK, statements).await
 }
 
 /// `DELETE /v1/terms/{id}`.
@@ -84,21 +85,12 @@ fn check(term: Option<&String>, meaning: Option<&String>, synonyms: Option<&Stri
     Ok(())
 }
 
-#[derive(Serialize, Deserialize)]
-struct Term {
-    term_id: TermId,
-    term: String,
-    meaning: String,
-    synonyms: String,
-    origin: String,
-}
-
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct NewTerm {
     term: String,
     meaning: String,
-    #[serde(default)]
+    #[serde(deserialize_with = "or_default")]
     synonyms: String,
 }
 

@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use crate::company::AUDIT_SYSTEM;
 use crate::conversations::HAND_OVER;
 use crate::error::Error;
+use crate::fields::Field;
 use crate::ids::{AuditId, ConversationId, LeadId, NoticeId};
 use crate::knowledge::{Hit, KNOWLEDGE_SEARCH, check_texts};
 use crate::leads::{self, NewLead};
@@ -201,8 +202,11 @@ impl Tool {
 /// The arguments of a call, if they are what the tool takes.
 fn arguments<T: DeserializeOwned>(call: &ToolCall) -> Result<T, Error> {
     let text = if call.arguments.trim().is_empty() { "{}" } else { &call.arguments };
-    serde_json::from_str(text)
-        .map_err(|error| Error::Invalid(format!("The arguments are not what this tool takes: {error}.")))
+    let wrong = |error: &dyn std::fmt::Display| {
+        Error::Invalid(format!("The arguments are not what this tool takes: {error}."))
+    };
+    T::deserialize(Field::json(text.as_bytes()).map_err(|error| wrong(&error))?)
+        .map_err(|error| wrong(&error))
 }
 
 async fn capture_lead(

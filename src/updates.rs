@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::error::Error;
+use crate::fields::or_default;
 use crate::params;
 use crate::platform::Body;
 use crate::routes::{Call, json as answer};
@@ -23,7 +24,7 @@ use statements::{ACCEPTS, KEEPS, UPDATE_LIST};
 /// # Errors
 /// As every batch.
 pub async fn list(member: Member) -> Result<Response<Body>, Error> {
-    upkeep::list::<Update>(&member, "updates", UPDATE_LIST).await
+    upkeep::list(&member, "updates", UPDATE_LIST).await
 }
 
 /// `POST /v1/templates/updates`: brings what is unedited up to date, and of what is edited the rows named in `accept`; those
@@ -78,9 +79,9 @@ struct Update {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Chosen {
-    #[serde(default)]
+    #[serde(deserialize_with = "or_default")]
     accept: Vec<Named>,
-    #[serde(default)]
+    #[serde(deserialize_with = "or_default")]
     keep: Vec<Named>,
 }
 

@@ -4,13 +4,9 @@
 
 use std::fmt::Display;
 
-use http::{Response, StatusCode};
-use serde::Serialize;
-use serde::de::DeserializeOwned;
-use serde_json::json;
-
 use crate::company::AUDIT_ADD;
 use crate::error::Error;
+use crate::fields::Field;
 use crate::ids::AuditId;
 use crate::params;
 use crate::platform::Body;
@@ -18,27 +14,24 @@ use crate::routes::{json as answer, no_content};
 use crate::tenant::TenantSql;
 use crate::tenant::auth::Member;
 use crate::tenant::postgres::{Batch, Param};
+use http::{Response, StatusCode};
 
-/// All rows of a statement, under a name.
+/// All rows of a statement, under a name: its columns are what callers see.
 ///
 /// # Errors
 /// As every batch.
-pub(crate) async fn list<T: Serialize + DeserializeOwned>(
-    member: &Member,
-    name: &str,
-    sql: TenantSql,
-) -> Result<Response<Body>, Error> {
+pub(crate) async fn list(member: &Member, name: &str, sql: TenantSql) -> Result<Response<Body>, Error> {
     let mut batch = member.scope.batch();
-    let all = batch.add::<T>(sql, params![]);
-    let mut rows = batch.send().await?;
-    answer(StatusCode::OK, &json!({ name: rows.all(all)? }))
+    let all = batch.add::<Field>(sql, params![]);
+    let rows = batch.send().await?.fields(all)?;
+    answer(StatusCode::OK, &Field::Object(vec![(name.to_owned(), Field::List(rows))]))
 }
 
 /// A row and the statements that read and write it.
 pub(crate) struct Row<I> {
     /// Its id, `$2` of `read`.
     pub id: I,
-    /// Reads it.
+    /// Reads it: its columns are what callers see.
     pub read: TenantSql,
     /// What happens to it, as the audit log says it.
     pub action: &'static str,
@@ -49,23 +42,34 @@ impl<I: Copy + Display + Into<Param>> Row<I> {
     ///
     /// # Errors
     /// [`Error::NotFound`] when the first touched none, [`Error::Conflict`] when a name is taken.
-    pub(crate) async fn written<T: Serialize + DeserializeOwned>(
+    pub(crate) async fn written(
         self,
         member: &Member,
         status: StatusCode,
         statements: Vec<(TenantSql, Vec<Param>)>,
     ) -> Result<Response<Body>, Error> {
-        let mut batch = member.scope.batch_once();
-        let mut slots =
-            statements.into_iter().map(|(sql, fields)| batch.run(sql, fields)).collect::<Vec<_>>();
-        note(member, &mut batch, self.action, &self.id);
-        let row = batch.add::<T>(self.read, vec![self.id.into()]);
-        let mut rows = batch.send().await?;
-        if !slots.is_empty() {
-            rows.touched(slots.swap_remove(0))?;
-        }
-        answer(status, &rows.one(row)?)
+        write(member, status, statements, self.action, self.id.to_string(), self.read).await
     }
+}
+
+/// The work of [`Row::written`], once for all ids.
+async fn write(
+    member: &Member,
+    status: StatusCode,
+    statements: Vec<(TenantSql, Vec<Param>)>,
+    action: &'static str,
+    id: String,
+    read: TenantSql,
+) -> Result<Response<Body>, Error> {
+    let mut batch = member.scope.batch_once();
+    let mut slots = statements.into_iter().map(|(sql, fields)| batch.run(sql, fields)).collect::<Vec<_>>();
+    note(member, &mut batch, action, &id);
+    let row = batch.add::<Field>(read, params![id]);
+    let mut rows = batch.send().await?;
+    if !slots.is_empty() {
+        rows.touched(slots.swap_remove(0))?;
+    }
+    answer(status, &rows.fields(row)?.pop().ok_or(Error::NotFound)?)
 }
 
 /// Runs these statements, the last of which removes a row.

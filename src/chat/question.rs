@@ -25,10 +25,8 @@ pub(super) struct Ask {
     /// The question.
     message: String,
     /// The conversation to go on with; none: a new one.
-    #[serde(default)]
     conversation_id: Option<String>,
     /// The agent to ask in a new conversation, by its short name; none: the company's default.
-    #[serde(default)]
     agent: Option<String>,
 }
 

@@ -9,18 +9,15 @@
 //! several values of one name a list takes all but the empty ones, anything else the last: a box that may be unticked
 //! stands behind a hidden field with the value for that.
 
-use serde::de::value::{Error as FormError, MapDeserializer, SeqDeserializer};
-use serde::de::{DeserializeOwned, Error as _, IntoDeserializer, Visitor};
-use serde::forward_to_deserialize_any;
-
 use crate::error::Error;
+use crate::fields::Field;
 use crate::routes::decoded;
 
-/// The structure that a form's fields are.
+/// A form's fields.
 ///
 /// # Errors
-/// [`Error::Invalid`] when they are another's.
-pub fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Error> {
+/// [`Error::Invalid`] when they are no UTF-8, or an amount of money is none.
+pub fn read(bytes: &[u8]) -> Result<Field, Error> {
     let text = std::str::from_utf8(bytes).map_err(|_| Error::Invalid("The form is not UTF-8.".into()))?;
     let mut form = Vec::new();
     for (name, value) in text.split('&').filter_map(|pair| pair.split_once('=')) {
@@ -30,7 +27,7 @@ pub fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Error> {
             Some((_, "optional")) if value.trim().is_empty() => {}
             Some((_, "cents")) if value.trim().is_empty() => {}
             Some((name, "nullable")) if value.trim().is_empty() => {
-                form.push((name.to_owned(), Field::Texts(Vec::new())));
+                form.push((name.to_owned(), Field::Form(Vec::new())));
             }
             Some((name, "lines")) => {
                 put(&mut form, name, String::new());
@@ -42,8 +39,7 @@ pub fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Error> {
             None => put(&mut form, &name, value),
         }
     }
-    T::deserialize(MapDeserializer::new(form.into_iter()))
-        .map_err(|error| Error::Invalid(format!("The form was not understood: {error}.")))
+    Ok(Field::Object(form))
 }
 
 /// Micro-dollars of an amount in dollars, to six places.
@@ -66,128 +62,15 @@ pub(crate) fn microusd(dollars: &str) -> Result<u64, Error> {
 fn put(form: &mut Vec<(String, Field)>, name: &str, value: String) {
     let (name, inner) = name.split_once('.').map_or((name, None), |(name, inner)| (name, Some(inner)));
     let at = form.iter().position(|(other, _)| other == name).unwrap_or_else(|| {
-        let empty = if inner.is_some() { Field::One(Vec::new()) } else { Field::Texts(Vec::new()) };
+        let empty = if inner.is_some() { Field::FormItem(Vec::new()) } else { Field::Form(Vec::new()) };
         form.push((name.to_owned(), empty));
         form.len() - 1
     });
     match (form.get_mut(at), inner) {
-        (Some((_, Field::One(fields))), Some(inner)) => put(fields, inner, value),
-        (Some((_, Field::Texts(texts))), None) => texts.push(value),
+        (Some((_, Field::FormItem(fields))), Some(inner)) => put(fields, inner, value),
+        (Some((_, Field::Form(texts))), None) => texts.push(value),
         // A name that is both: the first one counts.
         _ => {}
-    }
-}
-
-/// What a name has in a form.
-enum Field {
-    /// Values, in their order.
-    Texts(Vec<String>),
-    /// The fields of the one thing in a list.
-    One(Vec<(String, Field)>),
-}
-
-impl Field {
-    /// The last value.
-    fn text(self) -> Result<String, FormError> {
-        match self {
-            Self::Texts(mut texts) => texts.pop().ok_or_else(|| FormError::custom("a value is missing")),
-            Self::One(_) => Err(FormError::custom("a text was expected")),
-        }
-    }
-
-    fn number<T: std::str::FromStr>(self) -> Result<T, FormError> {
-        let text = self.text()?;
-        text.trim()
-            .parse()
-            .map_err(|_| FormError::custom(format!("{text:?} is not a whole number that fits")))
-    }
-}
-
-impl IntoDeserializer<'_> for Field {
-    type Deserializer = Self;
-
-    fn into_deserializer(self) -> Self {
-        self
-    }
-}
-
-macro_rules! numbers {
-    ($($method:ident $visit:ident,)*) => {$(
-        fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, FormError> {
-            visitor.$visit(self.number()?)
-        }
-    )*};
-}
-
-impl<'de> serde::Deserializer<'de> for Field {
-    type Error = FormError;
-
-    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, FormError> {
-        match self {
-            Self::One(fields) => visitor.visit_map(MapDeserializer::new(fields.into_iter())),
-            texts @ Self::Texts(_) => visitor.visit_string(texts.text()?),
-        }
-    }
-
-    fn deserialize_bool<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, FormError> {
-        match self.text()?.as_str() {
-            "true" | "on" => visitor.visit_bool(true),
-            "false" => visitor.visit_bool(false),
-            _ => Err(FormError::custom("yes or no was expected")),
-        }
-    }
-
-    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, FormError> {
-        if matches!(&self, Self::Texts(texts) if texts.is_empty()) {
-            visitor.visit_none()
-        } else {
-            visitor.visit_some(self)
-        }
-    }
-
-    fn deserialize_newtype_struct<V: Visitor<'de>>(
-        self,
-        _: &'static str,
-        visitor: V,
-    ) -> Result<V::Value, FormError> {
-        visitor.visit_newtype_struct(self)
-    }
-
-    fn deserialize_enum<V: Visitor<'de>>(
-        self,
-        _: &'static str,
-        _: &'static [&'static str],
-        visitor: V,
-    ) -> Result<V::Value, FormError> {
-        visitor.visit_enum(self.text()?.into_deserializer())
-    }
-
-    fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, FormError> {
-        let items = match self {
-            Self::One(_) => vec![self],
-            Self::Texts(texts) => texts
-                .into_iter()
-                .filter(|text| !text.is_empty())
-                .map(|text| Self::Texts(vec![text]))
-                .collect(),
-        };
-        visitor.visit_seq(SeqDeserializer::new(items.into_iter()))
-    }
-
-    numbers! {
-        deserialize_i8 visit_i8,
-        deserialize_u8 visit_u8,
-        deserialize_i16 visit_i16,
-        deserialize_u16 visit_u16,
-        deserialize_i32 visit_i32,
-        deserialize_u32 visit_u32,
-        deserialize_i64 visit_i64,
-        deserialize_u64 visit_u64,
-        deserialize_f64 visit_f64,
-    }
-
-    forward_to_deserialize_any! {
-        i128 u128 f32 char str string bytes byte_buf unit unit_struct tuple tuple_struct map struct identifier ignored_any
     }
 }
 
@@ -195,19 +78,20 @@ impl<'de> serde::Deserializer<'de> for Field {
 mod tests {
     use super::*;
 
+    fn read(bytes: &[u8]) -> Result<Given, String> {
+        let form = super::read(bytes).map_err(|error| format!("{error:?}"))?;
+        serde::Deserialize::deserialize(form).map_err(|error: crate::fields::FieldError| error.to_string())
+    }
+
     #[derive(Debug, PartialEq, serde::Deserialize)]
     #[serde(deny_unknown_fields)]
     struct Given {
         name: String,
-        #[serde(default)]
         limit: Option<u64>,
-        #[serde(default)]
         spend_microusd: Option<u64>,
-        #[serde(default)]
         ticked: Option<bool>,
-        #[serde(default)]
         scope: Option<Vec<String>>,
-        #[serde(default)]
+        #[serde(deserialize_with = "crate::fields::or_default")]
         models: Vec<Model>,
     }
 
@@ -246,7 +130,7 @@ mod tests {
         for form in
             ["", "name=x&limit=a", "name=x&ticked=perhaps", "name=x&else=1", "name=x&limit=-1", "name.x=1"]
         {
-            assert!(matches!(read::<Given>(form.as_bytes()), Err(Error::Invalid(_))), "{form}");
+            assert!(read(form.as_bytes()).is_err(), "{form}");
         }
         for (dollars, expected) in [
             ("0", Some(0)),
@@ -265,7 +149,7 @@ mod tests {
     proptest::proptest! {
         #[test]
         fn no_form_panics(form in "([a-d.:%+=&]|name|models|scope|limit|optional|dollars){0,40}") {
-            let _ = read::<Given>(form.as_bytes());
+            let _ = read(form.as_bytes());
         }
     }
 }

@@ -13,6 +13,7 @@ use super::{App, Route};
 use crate::config::{BODY_LIMIT, Place};
 use crate::dashboard::form;
 use crate::error::Error;
+use crate::fields::{Field, FieldError};
 use crate::ids::{CompanyId, RequestId};
 use crate::platform::{Body, BodyError, Platform};
 
@@ -106,6 +107,10 @@ impl Call {
     /// # Errors
     /// [`Error::TooLarge`], or [`Error::Invalid`] with what is wrong with it.
     pub async fn json<T: DeserializeOwned>(&self) -> Result<T, Error> {
+        T::deserialize(self.fields().await?).map_err(|error| self.not_taken(&error))
+    }
+
+    async fn fields(&self) -> Result<Field, Error> {
         let bytes = self.bytes().await?;
         if self.route.for_browsers() {
             return form::read(&bytes);
@@ -116,9 +121,17 @@ impl Call {
         if std::str::from_utf8(&bytes).is_err() {
             return Err(Error::Invalid("The request's body is not UTF-8. Send JSON in UTF-8.".into()));
         }
-        serde_json::from_slice(&bytes).map_err(|error| {
+        Field::json(&bytes).map_err(|error| {
             let what = if error.is_data() { "not what this address takes" } else { "not valid JSON" };
             Error::Invalid(format!("The request's body is {what}: {error}."))
+        })
+    }
+
+    fn not_taken(&self, error: &FieldError) -> Error {
+        Error::Invalid(if self.route.for_browsers() {
+            format!("The form was not understood: {error}.")
+        } else {
+            format!("The request's body is not what this address takes: {error}.")
         })
     }
 

@@ -17,6 +17,7 @@ use super::rows::{Outcome, bytea_text};
 use super::{Actor, Company, TenantScope, TenantSql, required};
 use crate::config::{ConfigError, DATABASE_TIMEOUT_MS, REPLY_LIMIT};
 use crate::error::Error;
+use crate::fields::{Field, FieldError};
 use crate::ids::CompanyId;
 use crate::knockout::{Wall, filtered, stands};
 use crate::platform::{Outbound, Platform};
@@ -136,8 +137,15 @@ impl Outcomes {
     /// # Errors
     /// [`Error::Internal`] when a row is not what its type says.
     pub fn all<T: DeserializeOwned>(&mut self, slot: Slot<T>) -> Result<Vec<T>, Error> {
-        let rows = self.take(slot.0)?.into_rows();
-        rows.map_err(|error| Error::Internal(format!("{}: {error}", std::any::type_name::<T>())))
+        self.take(slot.0)?.into_rows().map_err(|error| unread(&error, std::any::type_name::<T>()))
+    }
+
+    /// All rows of a statement, as they are: for what is only handed on.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] when a value is none of its column's type.
+    pub fn fields(&mut self, slot: Slot<Field>) -> Result<Vec<Field>, Error> {
+        self.take(slot.0)?.into_fields().map_err(|error| unread(&error, "row"))
     }
 
     /// The one row of a statement.
@@ -178,6 +186,10 @@ impl Outcomes {
             .and_then(Option::take)
             .ok_or_else(|| Error::Internal("the database answered fewer statements than were sent".into()))
     }
+}
+
+fn unread(error: &FieldError, what: &str) -> Error {
+    Error::Internal(format!("{what}: {error}"))
 }
 
 /// A parameter of a statement, in Postgres's text form. Make a list of them with [`params!`](crate::params).

@@ -184,7 +184,7 @@ impl LlmKey {
 
 impl<'de> serde::Deserialize<'de> for SealedKey {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        super::rows::Bytes::deserialize(deserializer).map(|bytes| Self(bytes.0))
+        crate::fields::Bytes::deserialize(deserializer).map(|bytes| Self(bytes.0))
     }
 }
 

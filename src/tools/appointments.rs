@@ -6,6 +6,7 @@ use serde::Deserialize;
 
 use super::{Outcome, arguments};
 use crate::error::Error;
+use crate::fields::or_default;
 use crate::llm::ToolCall;
 use crate::params;
 use crate::tenant::TenantSql;
@@ -37,7 +38,7 @@ pub(super) async fn propose(visitor: &Visitor, call: &ToolCall) -> Result<Outcom
 #[serde(deny_unknown_fields)]
 struct Wanted {
     from: Option<String>,
-    #[serde(default)]
+    #[serde(deserialize_with = "or_default")]
     part_of_day: PartOfDay,
     minutes: Option<u32>,
 }

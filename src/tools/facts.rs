@@ -7,6 +7,7 @@ use serde::Deserialize;
 use super::{OPEN_READ, Open, Outcome, arguments};
 use crate::calendar::week::{Stretch, WEEK_READ, week};
 use crate::error::Error;
+use crate::fields::or_default;
 use crate::knowledge::check_texts;
 use crate::llm::ToolCall;
 use crate::params;
@@ -21,7 +22,7 @@ pub(super) async fn services(visitor: &Visitor, call: &ToolCall) -> Result<Outco
     #[derive(Deserialize)]
     #[serde(deny_unknown_fields)]
     struct Arguments {
-        #[serde(default)]
+        #[serde(deserialize_with = "or_default")]
         about: String,
     }
     let Arguments { about } = arguments(call)?;

@@ -8,12 +8,12 @@ use serde::Deserialize;
 use serde_json::json;
 
 use crate::error::Error;
+use crate::fields::Bytes;
 use crate::params;
 use crate::platform::Body;
 use crate::routes::{Call, json as answer};
 use crate::tenant::TenantSql;
 use crate::tenant::auth::{Member, Visitor};
-use crate::tenant::rows::Bytes;
 use crate::upkeep;
 
 /// `POST /v1/widget-settings/secret`: a new secret; this answer shows it, and no other ever does. What was signed with

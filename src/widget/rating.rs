@@ -6,6 +6,7 @@ use http::{Response, StatusCode};
 use serde::{Deserialize, Serialize};
 
 use crate::error::Error;
+use crate::fields::or_default;
 use crate::ids::MessageId;
 use crate::params;
 use crate::platform::Body;
@@ -35,7 +36,7 @@ struct Rating {
     /// Whether it helped.
     good: bool,
     /// What there is to say about it.
-    #[serde(default)]
+    #[serde(deserialize_with = "or_default")]
     remark: String,
 }
 

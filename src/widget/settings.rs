@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use crate::config::host_and_port;
 use crate::error::Error;
+use crate::fields::Nullable;
 use crate::params;
 use crate::platform::Body;
 use crate::routes::{Call, json as answer};
@@ -36,7 +37,10 @@ pub async fn show(member: Member) -> Result<Response<Body>, Error> {
 pub async fn change(member: Member, call: Call) -> Result<Response<Body>, Error> {
     let new = call.json::<Change>().await?.check()?;
     // Null is a value here: it takes the greeting away. What is not given is neither.
-    let (greets, greet_after_s) = (new.greet_after_s.is_some(), new.greet_after_s.flatten());
+    let (greets, greet_after_s) = match new.greet_after_s {
+        Nullable::Absent => (false, None),
+        Nullable::Given(seconds) => (true, seconds),
+    };
     let fields = params![
         new.accent_color,
         new.greeting,
@@ -83,15 +87,9 @@ struct Change {
     greeting: Option<String>,
     allowed_origins: Option<Vec<String>>,
     side: Option<String>,
-    #[serde(default, deserialize_with = "given")]
-    greet_after_s: Option<Option<u32>>,
+    greet_after_s: Nullable<u32>,
     link_hosts: Option<Vec<String>>,
     image_hosts: Option<Vec<String>>,
-}
-
-/// What is given, null included.
-fn given<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Option<u32>>, D::Error> {
-    Option::deserialize(deserializer).map(Some)
 }
 
 impl Change {
@@ -111,7 +109,7 @@ impl Change {
         if self.side.as_ref().is_some_and(|side| !["left", "right"].contains(&side.as_str())) {
             return Err(Error::Invalid("The side is left or right.".into()));
         }
-        if self.greet_after_s.flatten().is_some_and(|seconds| seconds > 600) {
+        if matches!(self.greet_after_s, Nullable::Given(Some(601..))) {
             return Err(Error::Invalid("greet_after_s takes 0 to 600 seconds, or null for never.".into()));
         }
         if let Some(origins) = &mut self.allowed_origins {
