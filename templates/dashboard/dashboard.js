@@ -8,6 +8,10 @@ function localize(root) {
 }
 localize(document);
 
+// The tab that is open is in sight.
+const here = document.querySelector(".side [aria-current]");
+if (here) here.parentNode.scrollTop = here.offsetTop - 200;
+
 // A text says how much of it is written.
 addEventListener("input", ({ target }) => {
   const count = target.parentNode?.querySelector("[data-count]");
