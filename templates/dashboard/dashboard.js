@@ -33,14 +33,17 @@ for (const button of document.querySelectorAll("[data-copy]")) {
 const preview = document.querySelector("[formtarget]");
 let moment;
 function show() {
-  const old = document.querySelector("iframe.preview");
+  const old = document.querySelector("iframe.preview:not([hidden])");
+  // One that has not come yet is not waited for any more.
+  document.querySelector("iframe.preview[hidden]")?.remove();
   const next = old.cloneNode();
   old.name = "";
+  next.name = "preview";
   next.hidden = true;
   old.before(next);
   next.addEventListener("load", () => {
     const top = old.contentWindow?.scrollY ?? 0;
-    for (const other of document.querySelectorAll("iframe.preview")) if (other !== next) other.remove();
+    old.remove();
     next.hidden = false;
     next.contentWindow.scrollTo(0, top);
   }, { once: true });

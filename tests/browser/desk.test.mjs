@@ -78,7 +78,7 @@ test("the chat is seen with its settings before they are saved, and sends nothin
   await page.getByLabel("Its first words").fill("Ahoy from the preview!");
   await page.waitForTimeout(900);
   await frame.locator(".corner.left").waitFor();
-  await page.locator("iframe.preview").scrollIntoViewIfNeeded();
+  await page.locator("iframe.preview:not([hidden])").scrollIntoViewIfNeeded();
   await bubble.click();
   await frame.getByText("Ahoy from the preview!").waitFor();
   // What is written on the brand's colour can be read.
