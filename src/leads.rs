@@ -4,7 +4,7 @@
 
 use http::{Response, StatusCode};
 use serde::{Deserialize, Serialize};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::error::Error;
 use crate::idempotency::once;
@@ -64,6 +64,14 @@ pub async fn list(member: Member) -> Result<Response<Body>, Error> {
     let leads = batch.add::<Lead>(LEAD_LIST, params![]);
     let mut rows = batch.send().await?;
     answer(StatusCode::OK, &json!({ "leads": rows.all(leads)? }))
+}
+
+/// `GET /v1/contacts`: everybody who left a way to be reached, newest first.
+///
+/// # Errors
+/// As every batch.
+pub async fn contacts(member: Member) -> Result<Response<Body>, Error> {
+    upkeep::list::<Value>(&member, "contacts", CONTACT_LIST).await
 }
 
 /// `GET /v1/leads/{id}`.
@@ -175,6 +183,19 @@ const CONTACT_KEEP: TenantSql = crate::sql!(
      on conflict (company_id, visitor_id) do update
      set name = excluded.name, email = coalesce(excluded.email, contacts.email),
          phone = coalesce(excluded.phone, contacts.phone)"
+);
+
+/// Nobody who only tried an agent.
+const CONTACT_LIST: TenantSql = crate::sql!(
+    "select k.contact_id, k.name, k.email, k.phone, k.created_at,
+            (select count(*) from leads l where l.company_id = k.company_id and l.contact_id = k.contact_id) as leads
+     from contacts k
+     where k.company_id = $1
+       and not exists (
+           select from conversations c
+           where c.company_id = k.company_id and c.visitor_id = k.visitor_id and c.trial)
+     order by k.created_at desc, k.contact_id
+     limit 5000"
 );
 
 /// A new lead begins at the first stage.

@@ -72,6 +72,7 @@ const AREAS: &[(&str, &str, &str)] = &[
     ("budget", "budget.read", "budget.write"),
     ("checklist", "checklist.read", "checklist.write"),
     ("closures", "hours.read", "hours.write"),
+    ("contacts", "leads.read", "leads.write"),
     ("contexts", "contexts.read", "contexts.write"),
     ("conversations", "conversations.read", "conversations.write"),
     ("follow-ups", "follow-ups.read", "follow-ups.write"),

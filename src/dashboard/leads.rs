@@ -35,14 +35,18 @@ pub async fn list(member: Member, call: Call) -> Result<Response<Body>, Error> {
     let items = leads.into_iter().map(|lead| item(lead, &stages)).collect();
     let none =
         "Nobody yet. When the assistant does not know an answer, it asks for a number, and it appears here.";
-    let export = Item {
-        title: "All of them, for a spreadsheet".into(),
-        address: Some("/dashboard/leads/export".into()),
+    let export = [
+        ("All leads, for a spreadsheet", "/dashboard/leads/export"),
+        ("All contacts, for a spreadsheet", "/dashboard/contacts/export"),
+    ];
+    let export = export.map(|(title, address)| Item {
+        title: title.into(),
+        address: Some(address.into()),
         ..Item::default()
-    };
+    });
     View::new(frame, "Leads", "People who left their number, newest first.")
         .part(Part::list("", items, none))
-        .part(Part::list("Export", vec![export], ""))
+        .part(Part::list("Export", export.into(), ""))
         .draw()
 }
 
@@ -118,17 +122,31 @@ fn item(lead: Lead, stages: &[Stage]) -> Item {
 /// As every batch.
 pub async fn export(member: Member) -> Result<Response<Body>, Error> {
     let leads = rows(crate::leads::list(member).await?, "leads")?;
-    let mut response = content(StatusCode::OK, "text/csv; charset=utf-8", csv(&leads));
-    let name = HeaderValue::from_static("attachment; filename=\"leads.csv\"");
-    response.headers_mut().insert(CONTENT_DISPOSITION, name);
-    Ok(response)
+    Ok(file("attachment; filename=\"leads.csv\"", &LEAD_COLUMNS, &leads))
 }
 
-fn csv(leads: &[Value]) -> String {
-    const COLUMNS: [&str; 7] = ["created_at", "name", "phone", "email", "message", "status", "stage"];
-    let mut all = format!("{}\r\n", COLUMNS.join(","));
-    for lead in leads {
-        let cells = COLUMNS.map(|column| cell(&lead.text(column)));
+/// `GET /dashboard/contacts/export`: everybody who left a way to be reached, in the same form.
+///
+/// # Errors
+/// As every batch.
+pub async fn contacts(member: Member) -> Result<Response<Body>, Error> {
+    let contacts = rows(crate::leads::contacts(member).await?, "contacts")?;
+    let columns = ["created_at", "name", "phone", "email", "leads"];
+    Ok(file("attachment; filename=\"contacts.csv\"", &columns, &contacts))
+}
+
+const LEAD_COLUMNS: [&str; 7] = ["created_at", "name", "phone", "email", "message", "status", "stage"];
+
+fn file(name: &'static str, columns: &[&str], rows: &[Value]) -> Response<Body> {
+    let mut response = content(StatusCode::OK, "text/csv; charset=utf-8", csv(columns, rows));
+    response.headers_mut().insert(CONTENT_DISPOSITION, HeaderValue::from_static(name));
+    response
+}
+
+fn csv(columns: &[&str], rows: &[Value]) -> String {
+    let mut all = format!("{}\r\n", columns.join(","));
+    for row in rows {
+        let cells: Vec<_> = columns.iter().map(|column| cell(&row.text(column))).collect();
         all.push_str(&format!("{}\r\n", cells.join(",")));
     }
     all
@@ -207,6 +225,9 @@ mod tests {
             assert_eq!(cell(text), expected);
         }
         let lead = serde_json::json!({ "name": "=1", "phone": null });
-        assert_eq!(csv(&[lead]).lines().nth(1).unwrap(), "\"\",\"'=1\",\"\",\"\",\"\",\"\",\"\"");
+        assert_eq!(
+            csv(&LEAD_COLUMNS, &[lead]).lines().nth(1).unwrap(),
+            "\"\",\"'=1\",\"\",\"\",\"\",\"\",\"\""
+        );
     }
 }

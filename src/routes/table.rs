@@ -422,6 +422,12 @@ pub static ROUTES: &[Route] = &[
     page(Role::Member, "GET", "/dashboard/leads/{id}", "A lead", |m, call| {
         Box::pin(dashboard::leads::show(m, call))
     }),
+    member(Role::Member, "GET", "/v1/contacts", "Everybody who left a way to be reached", |m, _| {
+        Box::pin(leads::contacts(m))
+    }),
+    page(Role::Member, "GET", "/dashboard/contacts/export", "Contacts for a spreadsheet", |m, _| {
+        Box::pin(dashboard::leads::contacts(m))
+    }),
     page(Role::Member, "GET", "/dashboard/checklist", "What an owner does and confirms", |m, call| {
         Box::pin(dashboard::checklist::show(m, call))
     }),

@@ -163,6 +163,16 @@ async fn a_lead_s_page_keeps_what_somebody_may_not_read() {
     let note = format!("/dashboard/inbox/{conversation}/notes?lead={}", made["lead_id"].as_str().unwrap());
     let noted = send(&acme, &note, &json!({ "body": "Has a dome." })).await;
     assert_eq!(noted.headers()["location"].to_str().unwrap(), format!("{page}?done=noted"));
+    let contacts = acme.owner(Method::GET, "/v1/contacts", None, 200).await;
+    assert_eq!(
+        (&contacts["contacts"][0]["phone"], &contacts["contacts"][0]["leads"]),
+        (&json!("555 0100"), &json!(1))
+    );
+    let csv = acme.call(&acme.owner, Method::GET, "/dashboard/contacts/export", None).await.1;
+    assert!(
+        csv.as_str().unwrap().starts_with("created_at,name,phone,email,leads\r\n")
+            && csv.to_string().contains("Vera")
+    );
     let member = acme.person("member").await;
     let member = acme.sign_in(&member.email).await.0;
     let read = async || acme.call(&member, Method::GET, &page, None).await.1.as_str().unwrap().to_owned();

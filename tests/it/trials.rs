@@ -72,6 +72,17 @@ async fn a_trial_is_answered_and_paid_for_and_is_in_no_list_and_no_figure() {
     );
     acme.rows(&leave).await;
     assert_eq!(acme.owner(Method::GET, "/v1/leads", None, 200).await["leads"], json!([]));
+    // Whoever tries an agent is no contact either.
+    let be = format!(
+        "update contacts k set visitor_id = c.visitor_id from conversations c
+         where k.company_id = $1::text::uuid and c.company_id = k.company_id and c.conversation_id = '{trial}' returning 1"
+    );
+    assert_eq!(
+        acme.owner(Method::GET, "/v1/contacts", None, 200).await["contacts"].as_array().unwrap().len(),
+        1
+    );
+    acme.rows(&be).await;
+    assert_eq!(acme.owner(Method::GET, "/v1/contacts", None, 200).await["contacts"], json!([]));
     assert!(!acme.owner(Method::GET, "/v1/notices", None, 200).await.to_string().contains("Tess"));
     let overview = page(&acme, &acme.owner, "/dashboard").await;
     assert!(overview.contains("Leads: 0 in 30 days") && !overview.contains("Tess"));
