@@ -3,6 +3,7 @@
 //! It never lets a company be without the agent that answers when none is named.
 
 mod kit;
+pub mod trial;
 
 use http::{Response, StatusCode};
 use serde::{Deserialize, Serialize};

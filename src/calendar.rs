@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::error::Error;
+use crate::fields::or_default;
 use crate::idempotency::once;
 use crate::ids::{AppointmentTypeId, ClosureId};
 use crate::knowledge::check_texts;
@@ -47,6 +48,10 @@ pub async fn hours(member: Member) -> Result<Response<Body>, Error> {
 /// [`Error::Invalid`] for the body.
 pub async fn hours_change(member: Member, call: Call) -> Result<Response<Body>, Error> {
     let mut week = call.json::<Week>().await?.hours;
+    // A browser's clock has no 24:00: what ends at midnight ends its own day.
+    for hours in week.iter_mut().filter(|hours| hours.closes == "00:00") {
+        hours.closes = "24:00".into();
+    }
     week.sort_by(|a, b| (a.weekday, &a.opens).cmp(&(b.weekday, &b.opens)));
     let sensible = |hours: &Hours| {
         (1..=7).contains(&hours.weekday)
@@ -150,7 +155,9 @@ fn is_day(text: &str) -> bool {
 #[serde(deny_unknown_fields)]
 struct Hours {
     weekday: u32,
+    #[serde(deserialize_with = "or_default")]
     opens: String,
+    #[serde(deserialize_with = "or_default")]
     closes: String,
 }
 

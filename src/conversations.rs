@@ -103,7 +103,7 @@ struct Message {
     created_at: String,
 }
 
-const CONVERSATION_READ: TenantSql = crate::sql!(
+pub(crate) const CONVERSATION_READ: TenantSql = crate::sql!(
     "select conversation_id from conversations where company_id = $1 and conversation_id = $2 and visitor_id = $3"
 );
 
@@ -117,10 +117,11 @@ const MESSAGE_LIST: TenantSql = crate::sql!(
      limit 1000"
 );
 
-/// Begins a conversation with the agent of a short name, or with the default one; touches nothing when there is none.
+/// Begins a conversation with the agent of a short name (`$4`), or with the default one; touches nothing when there is none.
+/// Whether it is a trial of the company's own people is `$5`.
 pub const CONVERSATION_BEGIN: TenantSql = crate::sql!(
-    "insert into conversations (company_id, conversation_id, agent_id, visitor_id)
-     select $1, $2, a.agent_id, $3
+    "insert into conversations (company_id, conversation_id, agent_id, visitor_id, trial)
+     select $1, $2, a.agent_id, $3, $5
      from agents a
      where a.company_id = $1 and a.enabled
        and case when $4::text is null then a.is_default else a.slug = $4 end"

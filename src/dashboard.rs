@@ -17,15 +17,19 @@ use crate::tenant::auth::SESSION_COOKIE;
 
 pub mod agents;
 pub mod budget;
+pub mod checklist;
 pub mod door;
 pub mod form;
+pub mod hours;
 pub mod inbox;
 pub mod knowledge;
 pub mod leads;
 pub mod office;
 pub mod overview;
+pub mod plan;
 pub mod plot;
 pub mod providers;
+pub mod site_editor;
 pub mod team;
 pub mod usage;
 pub mod view;
@@ -38,6 +42,8 @@ pub struct Frame {
     /// The tab's address.
     tab: &'static str,
     tabs: &'static [(&'static str, &'static str)],
+    /// By which a form of this page is known when it is sent twice.
+    key: String,
     /// What was done before this page was opened.
     said: Option<&'static str>,
 }
@@ -53,6 +59,7 @@ impl Frame {
             company,
             tab,
             tabs: TABS,
+            key: call.request_id.to_string(),
             said: said.map(|(_, sentence)| *sentence),
         }
     }
@@ -60,31 +67,50 @@ impl Frame {
     /// As a test has it.
     #[cfg(test)]
     pub(crate) fn sample(text: &str) -> Self {
-        Self { company: text.into(), initial: 'A', tab: "/dashboard", tabs: TABS, said: None }
+        let key = text.to_owned();
+        Self { company: text.into(), initial: 'A', tab: "/dashboard", tabs: TABS, key, said: None }
     }
 }
 
-/// The tabs: address and name.
+/// The tabs: address and name; one without an address is the heading of those that follow.
 const TABS: &[(&str, &str)] = &[
+    ("", "Work"),
     ("/dashboard", "Overview"),
     ("/dashboard/inbox", "Inbox"),
+    ("/dashboard/leads", "Leads"),
+    ("/dashboard/checklist", "Checklist"),
+    ("", "Answers"),
     ("/dashboard/knowledge", "Knowledge"),
     ("/dashboard/agents", "Agents"),
+    ("/dashboard/contexts", "Contexts"),
+    ("", "Shop window"),
+    ("/dashboard/site", "Website"),
+    ("/dashboard/services", "Services"),
+    ("/dashboard/hours", "Hours"),
+    ("/dashboard/widget-settings", "Chat widget"),
+    ("", "Models and money"),
     ("/dashboard/providers", "Models"),
     ("/dashboard/budget", "Budget"),
     ("/dashboard/usage", "Usage"),
-    ("/dashboard/leads", "Leads"),
+    ("/dashboard/plan", "Plan"),
+    ("", "Company"),
     ("/dashboard/office", "Office"),
-    ("/dashboard/widget-settings", "Chat widget"),
     ("/dashboard/team", "Team"),
+    ("/dashboard/notifications", "Notifications"),
     ("/dashboard/api-keys", "API keys"),
     ("/dashboard/audit", "Audit log"),
     ("/dashboard/sessions", "Sessions"),
 ];
 
+/// Whether an address is a tab of its own.
+pub(crate) fn is_tab(address: &str) -> bool {
+    TABS.iter().any(|(tab, _)| *tab == address)
+}
+
 /// What a form's answer says on the next page. A page takes only these, so that a link cannot put words in its mouth.
 const SAID: &[(&str, &str)] = &[
     ("added", "Added."),
+    ("answered", "Answered below."),
     ("ended", "Ended."),
     ("handed-back", "Handed back: the assistant answers again."),
     ("closed", "Closed."),
@@ -112,7 +138,7 @@ pub async fn then(
 
 /// A page, which no other site may hold in a frame and no cache keeps.
 pub(crate) fn page(template: &impl Template) -> Result<Response<Body>, Error> {
-    site::page(template)
+    site::desk(template)
 }
 
 /// To another page, by reading it.

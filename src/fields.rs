@@ -37,10 +37,23 @@ pub enum Field {
     Form(Vec<String>),
     /// What a form has under `name.`: the only item of a list.
     FormItem(Vec<(String, Field)>),
+    /// What a form has under `name.0.`, `name.1.` and on: items of a list.
+    FormItems(Vec<Numbered>),
     /// A value in Postgres's text form that is neither null nor yes or no, nor a number, nor JSON.
     Cell(String),
     /// A row of the database.
     Row(Rc<[Column]>, Vec<Field>),
+}
+
+/// One of several items of a form's list.
+#[derive(Debug)]
+pub struct Numbered {
+    /// Its number, as the form's fields have it in their names.
+    pub number: String,
+    /// Whether anything of it was filled in; else it is no item.
+    pub there: bool,
+    /// Its fields.
+    pub fields: Vec<(String, Field)>,
 }
 
 /// A column of a row.
@@ -154,7 +167,7 @@ impl Field {
             Self::Number(_) => "a number",
             Self::Text(_) | Self::Cell(_) => "a text",
             Self::Form(_) => "a form's value",
-            Self::List(_) => "a list",
+            Self::List(_) | Self::FormItems(_) => "a list",
             Self::Object(_) | Self::Kept(_) | Self::FormItem(_) | Self::Row(..) => "an object",
         };
         FieldError::custom(format_args!("{there} instead of {wanted}"))
@@ -202,6 +215,11 @@ impl Field {
         match self {
             Self::List(items) => Ok(items),
             Self::FormItem(_) => Ok(vec![self]),
+            Self::FormItems(items) => Ok(items
+                .into_iter()
+                .filter(|item| item.there)
+                .map(|item| Self::FormItem(item.fields))
+                .collect()),
             Self::Form(texts) => {
                 let items = texts.into_iter().filter(|text| !text.is_empty());
                 Ok(items.map(|text| Self::Form(vec![text])).collect())
@@ -300,7 +318,7 @@ impl<'de> serde::Deserializer<'de> for Field {
             Self::Bool(value) => visitor.visit_bool(value),
             Self::Number(_) => self.deserialize_f64(visitor),
             Self::Text(_) | Self::Form(_) | Self::Cell(_) => visitor.visit_string(self.text()?),
-            Self::List(_) => self.deserialize_seq(visitor),
+            Self::List(_) | Self::FormItems(_) => self.deserialize_seq(visitor),
             Self::Object(fields) | Self::Kept(fields) | Self::FormItem(fields) => {
                 visitor.visit_map(MapDeserializer::new(fields.into_iter()))
             }
@@ -464,13 +482,15 @@ impl<'de> serde::Deserialize<'de> for Bytes {
 impl serde::Serialize for Field {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {
-            Self::Missing | Self::Null => serializer.serialize_unit(),
+            // What came by a form is never handed on.
+            Self::Missing | Self::Null | Self::Form(_) | Self::FormItem(_) | Self::FormItems(_) => {
+                serializer.serialize_unit()
+            }
             Self::Bool(value) => serializer.serialize_bool(*value),
             Self::Number(number) => number.serialize(serializer),
             Self::Text(text) | Self::Cell(text) => serializer.serialize_str(text),
-            Self::Form(texts) => serializer.collect_seq(texts),
             Self::List(items) => serializer.collect_seq(items),
-            Self::Object(fields) | Self::Kept(fields) | Self::FormItem(fields) => {
+            Self::Object(fields) | Self::Kept(fields) => {
                 serializer.collect_map(fields.iter().map(|(name, value)| (name, value)))
             }
             Self::Row(columns, cells) => {

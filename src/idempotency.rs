@@ -15,12 +15,13 @@ use crate::fields::Bytes;
 use crate::ids::{ApiKeyId, UserId, VisitorId};
 use crate::params;
 use crate::platform::{Body, Level};
-use crate::routes::{Call, content};
+use crate::routes::{Call, content, no_content};
 use crate::tenant::postgres::Batch;
 use crate::tenant::{TenantScope, TenantSql};
 
 /// Does the work, or answers as when it was done before: `once(&scope, user, &call, work(…)).await` is all that a handler
-/// needs, if `work` sends what it does in a [`TenantScope::batch_once`]. Without an `Idempotency-Key` it only does the work.
+/// needs, if `work` sends what it does in a [`TenantScope::batch_once`]. Without an `Idempotency-Key` it only does the work; a form of the
+/// dashboard has one in itself ([`Call::form_key`]).
 ///
 /// An answer is kept for a day. A refusal (4xx) is not kept: nothing was done, and the same key may try again.
 ///
@@ -33,9 +34,13 @@ pub async fn once(
     call: &Call,
     work: impl Future<Output = Result<Response<Body>, Error>>,
 ) -> Result<Response<Body>, Error> {
-    let Some(key) = call.idempotency_key()? else { return work.await };
+    let key = match call.idempotency_key()? {
+        Some(key) => Some(key.to_owned()),
+        None => call.form_key().await?,
+    };
+    let Some(key) = key else { return work.await };
     let sender = sender.into();
-    let claim = Claim::new(sender, key, call.target(), &call.bytes().await?);
+    let claim = Claim::new(sender, &key, call.target(), &call.bytes().await?);
     scope.claim().set(Some(claim));
     let done = work.await;
     let sent = scope.claim().take().is_none();
@@ -177,7 +182,10 @@ async fn replay(
     }
     let status = before.status.and_then(|status| StatusCode::from_u16(status).ok());
     let body = before.sealed_answer.and_then(|sealed| scope.answer_open(&claim.key_hash, &sealed.0));
-    let (Some(status), Some(body)) = (status, body) else { return Err(lost(sender, call)) };
+    let (Some(status), Some(body)) = (status, body) else {
+        // Two presses of one button: what the first one did is done, and the next page shows it.
+        return if call.by_browser() { Ok(no_content()) } else { Err(lost(sender, call)) };
+    };
     let mut response = content(status, "application/json", body.to_vec());
     let replayed = HeaderName::from_static("idempotency-replayed");
     response.headers_mut().insert(replayed, HeaderValue::from_static("true"));

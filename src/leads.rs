@@ -66,6 +66,25 @@ pub async fn list(member: Member) -> Result<Response<Body>, Error> {
     answer(StatusCode::OK, &json!({ "leads": rows.all(leads)? }))
 }
 
+/// `GET /v1/contacts`: everybody who left a way to be reached, newest first.
+///
+/// # Errors
+/// As every batch.
+pub async fn contacts(member: Member) -> Result<Response<Body>, Error> {
+    upkeep::list(&member, "contacts", CONTACT_LIST).await
+}
+
+/// `GET /v1/leads/{id}`.
+///
+/// # Errors
+/// [`Error::NotFound`].
+pub async fn show(member: Member, call: Call) -> Result<Response<Body>, Error> {
+    let id = call.id::<LeadId>()?;
+    let mut batch = member.scope.batch();
+    let lead = batch.add::<Lead>(LEAD_READ, params![id]);
+    answer(StatusCode::OK, &batch.send().await?.one(lead)?)
+}
+
 /// `PATCH /v1/leads/{id}`: moves it to a stage; one that is won or lost there is so as a lead, too.
 ///
 /// # Errors
@@ -166,6 +185,19 @@ const CONTACT_KEEP: TenantSql = crate::sql!(
          phone = coalesce(excluded.phone, contacts.phone)"
 );
 
+/// Nobody who only tried an agent.
+const CONTACT_LIST: TenantSql = crate::sql!(
+    "select k.contact_id, k.name, k.email, k.phone, k.created_at,
+            (select count(*) from leads l where l.company_id = k.company_id and l.contact_id = k.contact_id) as leads
+     from contacts k
+     where k.company_id = $1
+       and not exists (
+           select from conversations c
+           where c.company_id = k.company_id and c.visitor_id = k.visitor_id and c.trial)
+     order by k.created_at desc, k.contact_id
+     limit 5000"
+);
+
 /// A new lead begins at the first stage.
 const LEAD_ADD: TenantSql = crate::sql!(
     "insert into leads (company_id, lead_id, contact_id, conversation_id, message, stage_id)
@@ -177,7 +209,7 @@ const LEAD_ADD: TenantSql = crate::sql!(
      where k.company_id = $1 and k.visitor_id = $3 and (c.conversation_id is not null or $4::uuid is null)"
 );
 
-/// All leads, newest first.
+/// All leads, newest first; none that came up in a trial.
 pub(crate) const LEAD_LIST: TenantSql = crate::sql!(
     "with worded as materialized (
          select b.name, b.position, string_agg('(' || q.query::text || ')', ' | ')::tsquery as query
@@ -195,12 +227,14 @@ pub(crate) const LEAD_LIST: TenantSql = crate::sql!(
      from leads l
      join contacts k on k.company_id = l.company_id and k.contact_id = l.contact_id
      left join pipeline_stages s on s.company_id = l.company_id and s.stage_id = l.stage_id
-     where l.company_id = $1
+     left join conversations c on c.company_id = l.company_id and c.conversation_id = l.conversation_id
+     where l.company_id = $1 and c.trial is not true
      order by l.lead_id desc
      limit 500"
 );
 
-const LEAD_READ: TenantSql = crate::sql!(
+/// One of them.
+pub(crate) const LEAD_READ: TenantSql = crate::sql!(
     "with worded as materialized (
          select b.name, b.position, string_agg('(' || q.query::text || ')', ' | ')::tsquery as query
          from labels b

@@ -49,6 +49,7 @@ pub mod labels;
 pub mod notifications;
 pub mod pages;
 pub mod pipeline;
+pub mod plan;
 pub mod questions;
 pub mod replies;
 pub mod roles;

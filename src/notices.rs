@@ -53,12 +53,13 @@ pub(crate) const NOTICE_ADD: TenantSql = crate::sql!(
     "insert into notices (company_id, notice_id, kind, conversation_id, body) values ($1, $2, $3, $4, $5)"
 );
 
-/// Those that nobody has seen first, newest first.
+/// Those that nobody has seen first, newest first; none of a trial.
 pub(crate) const NOTICE_LIST: TenantSql = crate::sql!(
-    "select notice_id, kind, conversation_id, body, created_at, seen_at
-     from notices
-     where company_id = $1
-     order by seen_at is not null, created_at desc, notice_id
+    "select n.notice_id, n.kind, n.conversation_id, n.body, n.created_at, n.seen_at
+     from notices n
+     left join conversations c on c.company_id = n.company_id and c.conversation_id = n.conversation_id
+     where n.company_id = $1 and c.trial is not true
+     order by n.seen_at is not null, n.created_at desc, n.notice_id
      limit 200"
 );
 

@@ -3,7 +3,7 @@
 //! It never shows a page of another company's, and never takes HTML: a page is Markdown.
 
 use http::{Response, StatusCode};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::agents::check_slug;
 use crate::error::Error;
@@ -43,7 +43,8 @@ async fn add_once(member: &Member, call: &Call) -> Result<Response<Body>, Error>
     row.written(member, StatusCode::CREATED, vec![(PAGE_ADD, fields)]).await
 }
 
-/// `PATCH /v1/pages/{id}`: changes what is given; the page is the company's own from then on.
+/// `PATCH /v1/pages/{id}`: changes what is given; the page is the company's own from then on. One that is not shown is not
+/// there for visitors, and neither are links to it.
 ///
 /// # Errors
 /// [`Error::NotFound`], or [`Error::Invalid`] for the body.
@@ -52,7 +53,11 @@ pub async fn change(member: Member, call: Call) -> Result<Response<Body>, Error>
     let new = call.json::<PageChange>().await?;
     check_texts(&[("title", new.title.as_ref(), 200), ("body", new.body.as_ref(), 20_000)])?;
     let row = Row { id, read: PAGE_READ, action: "page.changed" };
-    row.written(&member, StatusCode::OK, vec![(PAGE_CHANGE, params![id, new.title, new.body])]).await
+    let mut statements = vec![(PAGE_CHANGE, params![id, new.title, new.body, new.shown])];
+    if let Some(place) = new.place {
+        statements.push((PAGE_PLACE, params![id, place.min(1_000)]));
+    }
+    row.written(&member, StatusCode::OK, statements).await
 }
 
 /// `DELETE /v1/pages/{id}`. Without its `home` page a company's front page shows its services alone.
@@ -63,6 +68,18 @@ pub async fn remove(member: Member, call: Call) -> Result<Response<Body>, Error>
     let id = call.id::<PageId>()?;
     let statements = vec![(PAGE_FORGET, params![id]), (PAGE_REMOVE, params![id])];
     upkeep::removed(&member, "page.removed", &id, statements).await
+}
+
+#[derive(Serialize, Deserialize)]
+pub(crate) struct Page {
+    page_id: PageId,
+    pub(crate) slug: String,
+    pub(crate) title: String,
+    pub(crate) body: String,
+    position: u32,
+    pub(crate) shown: bool,
+    origin: String,
+    updated_at: String,
 }
 
 #[derive(Deserialize)]
@@ -78,14 +95,23 @@ struct NewPage {
 struct PageChange {
     title: Option<String>,
     body: Option<String>,
+    /// Its place in the menu, from 0; the others make room.
+    place: Option<u32>,
+    shown: Option<bool>,
 }
 
 const PAGE_LIST: TenantSql = crate::sql!(
-    "select page_id, slug, title, body, origin, updated_at from site_pages where company_id = $1 order by position, slug"
+    "select page_id, slug, title, body, position, shown, origin, updated_at
+     from site_pages
+     where company_id = $1
+     order by position, slug"
 );
 
-const PAGE_READ: TenantSql = crate::sql!(
-    "select page_id, slug, title, body, origin, updated_at from site_pages where company_id = $1 and page_id = $2"
+/// A page of the site.
+pub(crate) const PAGE_READ: TenantSql = crate::sql!(
+    "select page_id, slug, title, body, position, shown, origin, updated_at
+     from site_pages
+     where company_id = $1 and page_id = $2"
 );
 
 const PAGE_ADD: TenantSql = crate::sql!(
@@ -94,8 +120,27 @@ const PAGE_ADD: TenantSql = crate::sql!(
 
 const PAGE_CHANGE: TenantSql = crate::sql!(
     "update site_pages
-     set title = coalesce($3, title), body = coalesce($4, body), origin = 'company', updated_at = now()
+     set title = coalesce($3, title), body = coalesce($4, body), shown = coalesce($5, shown),
+         origin = 'company', updated_at = now()
      where company_id = $1 and page_id = $2"
+);
+
+/// All pages in their order, this one at its new place. The front page is in no menu.
+const PAGE_PLACE: TenantSql = crate::sql!(
+    "with others as (
+         select page_id, 2 * row_number() over (order by position, slug) as place
+         from site_pages
+         where company_id = $1 and page_id <> $2 and slug <> 'home'
+     ),
+     placed as (
+         select page_id, row_number() over (order by place) as position
+         from (select page_id, place from others union all select $2::uuid, 2 * $3::int + 1) n
+     )
+     update site_pages p
+     set position = n.position
+     from placed n
+     where p.company_id = $1 and p.page_id = n.page_id
+       and exists (select from site_pages m where m.company_id = p.company_id and m.page_id = $2 and m.slug <> 'home')"
 );
 
 const PAGE_FORGET: TenantSql = crate::sql!(

@@ -33,26 +33,48 @@ pub use pages::read;
 /// # Errors
 /// As every batch.
 pub async fn home(scope: TenantScope, call: Call) -> Result<Response<Body>, Error> {
-    let mut batch = scope.batch();
-    let look = batch.add::<Look>(LOOK_READ, params![]);
-    let services = batch.add::<Offer>(OFFER_LIST, params![]);
-    let hours = batch.add::<Stretch>(WEEK_READ, params![]);
-    let questions = batch.add::<Question>(QUESTION_LIST, params![]);
-    let closures = batch.add::<Closed>(CLOSED_LIST, params![]);
-    let payments = batch.add::<Way>(PAYMENT_LIST, params![]);
-    let links = batch.add::<Link>(LINK_LIST, params!["home"]);
-    let mut rows = batch.send().await?;
-    let around =
-        Around { closures: rows.all(closures)?, payments: rows.all(payments)?, links: rows.all(links)? };
-    page(&Home::new(
-        scope.company_name(),
-        call.app.config.root.origin(&call.place),
-        rows.one(look)?,
-        rows.all(services)?,
-        &rows.all(hours)?,
-        rows.all(questions)?,
-        around,
-    ))
+    page(&Home::read(&scope, &call).await?)
+}
+
+/// The front page as it would be with this title and body, for whoever may change it: without scripts, in a frame of the
+/// dashboard.
+///
+/// # Errors
+/// As every batch.
+pub(crate) async fn home_preview(
+    scope: &TenantScope,
+    call: &Call,
+    title: String,
+    body: &str,
+) -> Result<Response<Body>, Error> {
+    let mut home = Home::read(scope, call).await?;
+    (home.title, home.body, home.preview) = (title, markdown::blocks(body), true);
+    preview(&home)
+}
+
+impl<'a> Home<'a> {
+    async fn read(scope: &'a TenantScope, call: &Call) -> Result<Self, Error> {
+        let mut batch = scope.batch();
+        let look = batch.add::<Look>(LOOK_READ, params![]);
+        let services = batch.add::<Offer>(OFFER_LIST, params![]);
+        let hours = batch.add::<Stretch>(WEEK_READ, params![]);
+        let questions = batch.add::<Question>(QUESTION_LIST, params![]);
+        let closures = batch.add::<Closed>(CLOSED_LIST, params![]);
+        let payments = batch.add::<Way>(PAYMENT_LIST, params![]);
+        let links = batch.add::<Link>(LINK_LIST, params!["home"]);
+        let mut rows = batch.send().await?;
+        let around =
+            Around { closures: rows.all(closures)?, payments: rows.all(payments)?, links: rows.all(links)? };
+        Ok(Self::new(
+            scope.company_name(),
+            call.app.config.root.origin(&call.place),
+            rows.one(look)?,
+            rows.all(services)?,
+            &rows.all(hours)?,
+            rows.all(questions)?,
+            around,
+        ))
+    }
 }
 
 /// `GET /` on the platform's host: what Bulkhead is, and signing up.
@@ -83,16 +105,47 @@ pub async fn ready(call: Call) -> Result<Response<Body>, Error> {
 
 /// A page, with headers that let it load nothing but its own files.
 pub(crate) fn page(template: &impl Template) -> Result<Response<Body>, Error> {
-    let html = template.render().map_err(|error| Error::Internal(format!("page: {error}")))?;
+    sent(render(template)?, POLICY)
+}
+
+/// A page that runs no script and sends nothing, for a frame of the dashboard's.
+pub(crate) fn preview(template: &impl Template) -> Result<Response<Body>, Error> {
+    sent(render(template)?, PREVIEW_POLICY)
+}
+
+/// A page of the dashboard: it may hold frames of its own host's pages, if those let it.
+pub(crate) fn desk(template: &impl Template) -> Result<Response<Body>, Error> {
+    sent(render(template)?, DESK_POLICY)
+}
+
+/// A page with the chat in it, for a frame of the dashboard's.
+pub(crate) fn chat_preview(template: &impl Template) -> Result<Response<Body>, Error> {
+    sent(render(template)?, CHAT_PREVIEW_POLICY)
+}
+
+fn render(template: &impl Template) -> Result<String, Error> {
+    template.render().map_err(|error| Error::Internal(format!("page: {error}")))
+}
+
+fn sent(html: String, policy: &'static str) -> Result<Response<Body>, Error> {
     let mut response = content(StatusCode::OK, "text/html; charset=utf-8", html);
     let headers = response.headers_mut();
-    headers.insert(HeaderName::from_static("content-security-policy"), HeaderValue::from_static(POLICY));
+    headers.insert(HeaderName::from_static("content-security-policy"), HeaderValue::from_static(policy));
     headers.insert(REFERRER_POLICY, HeaderValue::from_static("same-origin"));
     Ok(response)
 }
 
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'; \
 form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+
+const DESK_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'; \
+frame-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+
+const PREVIEW_POLICY: &str = "default-src 'none'; script-src 'none'; style-src 'self'; img-src 'self'; form-action 'none'; \
+base-uri 'none'; frame-ancestors 'self'";
+
+const CHAT_PREVIEW_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'; \
+form-action 'none'; base-uri 'none'; frame-ancestors 'self'";
 
 #[derive(Template)]
 #[template(path = "home.html")]
@@ -114,6 +167,8 @@ struct Home<'a> {
     week: Vec<Day>,
     questions: Vec<Question>,
     around: Around,
+    /// Shown to whoever changes it, before it is saved.
+    preview: bool,
 }
 
 /// Services that are seen at once.
@@ -144,6 +199,7 @@ impl<'a> Home<'a> {
             week: if hours.is_empty() { Vec::new() } else { week(hours) },
             questions,
             around,
+            preview: false,
         }
     }
 }
@@ -180,7 +236,7 @@ const LOOK_READ: TenantSql = crate::sql!(
             coalesce(w.accent_color, '') as accent_color
      from companies c
      left join widget_settings w on w.company_id = c.company_id
-     left join site_pages p on p.company_id = c.company_id and p.slug = 'home'
+     left join site_pages p on p.company_id = c.company_id and p.slug = 'home' and p.shown
      where c.company_id = $1"
 );
 

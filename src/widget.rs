@@ -67,7 +67,6 @@ pub async fn show(scope: TenantScope, call: Call) -> Result<Response<Body>, Erro
     let mut rows = batch.send().await?;
     let look = rows.one(look)?;
     let brand = Color::parse(&look.accent_color).unwrap_or(Color::PLATFORM);
-    let (on_light, on_dark) = brand.inks();
     let (lang, strings) = strings::of(call.query("lang").as_deref().unwrap_or(""))?;
     let replies: Vec<_> = rows.all(replies)?.into_iter().map(|reply| reply.body).collect();
     let mut response = answer(
@@ -75,7 +74,7 @@ pub async fn show(scope: TenantScope, call: Call) -> Result<Response<Body>, Erro
         &json!({
             "company": scope.company_name(),
             "version": assets::VERSION,
-            "accent": [brand.hex(), brand.ink().hex(), on_light.hex(), on_dark.hex()],
+            "accent": shades(brand),
             "side": look.side,
             "greeting": look.greeting,
             "greet_after_s": look.greet_after_s,
@@ -90,6 +89,12 @@ pub async fn show(scope: TenantScope, call: Call) -> Result<Response<Body>, Erro
     // From page to page the button is there at once.
     response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("private, max-age=60"));
     Ok(response)
+}
+
+/// The brand's colour, what is written on it, and its shades that can be read on light and on dark.
+fn shades(brand: Color) -> [String; 4] {
+    let (on_light, on_dark) = brand.inks();
+    [brand, brand.ink(), on_light, on_dark].map(Color::hex)
 }
 
 #[derive(Deserialize)]

@@ -38,6 +38,8 @@ pub struct Question {
     /// Begins its conversation, with the agent of this short name, or the default one.
     pub(super) begins: bool,
     pub(super) agent: Option<String>,
+    /// Begins it as a trial of the company's own people.
+    pub(super) trial: bool,
     /// By which a repeated request is known.
     pub(super) request_hash: Option<[u8; 32]>,
     /// What was said before, where the asker keeps that itself.
@@ -67,10 +69,24 @@ impl Question {
             conversation: ConversationId::new(platform),
             begins: true,
             agent,
+            trial: false,
             request_hash: None,
             history: None,
             max_output_tokens: None,
         })
+    }
+
+    /// Of the company's own people, who try the agent; goes on with their conversation where they name one.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] when that is no id.
+    pub fn on_trial(mut self, conversation: Option<&str>) -> Result<Self, Error> {
+        self.trial = true;
+        if let Some(id) = conversation {
+            self.conversation = id.parse().map_err(|_| Error::NotFound)?;
+            self.begins = false;
+        }
+        Ok(self)
     }
 
     /// With what was said before, and how long the answer may be: for askers who keep their conversations themselves.
@@ -104,7 +120,7 @@ impl Question {
         let (conversation, id) = (self.conversation, visitor.id);
         let mut batch = visitor.scope.batch();
         if self.begins {
-            batch.run(CONVERSATION_BEGIN, params![conversation, id, self.agent.as_deref()]);
+            batch.run(CONVERSATION_BEGIN, params![conversation, id, self.agent.as_deref(), self.trial]);
         } else {
             batch.run(QUESTIONS_GUARD, params![conversation, id]);
         }

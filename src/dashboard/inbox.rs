@@ -9,8 +9,8 @@ use super::view::{Field, Form, Item, Part, Stamp, View, dollars, rows};
 use super::{Frame, page, then};
 use crate::conversations::{Author, Source};
 use crate::error::Error;
-use crate::ids::ConversationId;
-use crate::inbox::{self, Conversation, STATES, Thread, Wanted};
+use crate::ids::{ConversationId, LeadId};
+use crate::inbox::{self, Conversation, ModelCall, STATES, Thread, Wanted};
 use crate::labels;
 use crate::platform::Body;
 use crate::routes::Call;
@@ -178,17 +178,7 @@ impl Shown {
         });
         let said = said.collect();
         let cost = calls.iter().fold(0_u64, |sum, call| sum.saturating_add(call.cost_microusd));
-        let calls: Vec<_> = calls
-            .into_iter()
-            .map(|call| {
-                let tokens = format!("{} in, {} out", call.input_tokens, call.output_tokens);
-                let model = match call.provider {
-                    Some(provider) => format!("{} at {provider}", call.model),
-                    None => call.model,
-                };
-                [model, call.routing.replace('_', " "), tokens, dollars(call.cost_microusd)]
-            })
-            .collect();
+        let calls: Vec<_> = calls.into_iter().map(model_call).collect();
         Self {
             title: conversation.visitor.unwrap_or_else(|| short(&conversation.question)),
             state: state(&conversation.state),
@@ -235,7 +225,17 @@ impl Shown {
     }
 }
 
-const fn source_name(source: Source) -> &'static str {
+/// A model call: model, why it was chosen, tokens, cost.
+pub(super) fn model_call(call: ModelCall) -> [String; 4] {
+    let tokens = format!("{} in, {} out", call.input_tokens, call.output_tokens);
+    let model = match call.provider {
+        Some(provider) => format!("{} at {provider}", call.model),
+        None => call.model,
+    };
+    [model, call.routing.replace('_', " "), tokens, dollars(call.cost_microusd)]
+}
+
+pub(super) const fn source_name(source: Source) -> &'static str {
     match source {
         Source::Model => "Worded by a model",
         Source::Knowledge => "Word for word from your knowledge",
@@ -272,7 +272,9 @@ pub async fn reply(member: Member, call: Call) -> Result<Response<Body>, Error> 
 /// # Errors
 /// As [`inbox::note`].
 pub async fn note(member: Member, call: Call) -> Result<Response<Body>, Error> {
-    let to = back(&call);
+    // From a lead's page, back to it.
+    let lead = call.query("lead").and_then(|id| id.parse::<LeadId>().ok());
+    let to = lead.map_or_else(|| back(&call), |id| format!("/dashboard/leads/{id}"));
     then(inbox::note(member, call), to, "noted").await
 }
 

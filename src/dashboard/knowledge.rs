@@ -143,6 +143,7 @@ const MISSING_LIST: TenantSql = crate::sql!(
     "select q.body as question, q.conversation_id
      from messages a
      join messages q on q.company_id = a.company_id and q.message_id = a.answers
+     join conversations c on c.company_id = q.company_id and c.conversation_id = q.conversation_id and not c.trial
      where a.company_id = $1 and a.source = 'none'
        and not exists (
            select from memberships s

@@ -4,16 +4,19 @@
 
 use http::header::CONTENT_DISPOSITION;
 use http::{HeaderValue, Response, StatusCode};
+use serde::Deserialize;
 use serde_json::Value;
 
 use super::Frame;
 use super::view::{Field, Form, Item, Part, Row as _, Stamp, View, rows};
 use crate::error::Error;
-use crate::leads::{LEAD_LIST, Lead};
+use crate::ids::LeadId;
+use crate::leads::{LEAD_LIST, LEAD_READ, Lead};
 use crate::params;
 use crate::pipeline::{STAGE_LIST, Stage};
 use crate::platform::Body;
 use crate::routes::{Call, content};
+use crate::tenant::TenantSql;
 use crate::tenant::auth::Member;
 
 const TAB: &str = "/dashboard/leads";
@@ -32,14 +35,65 @@ pub async fn list(member: Member, call: Call) -> Result<Response<Body>, Error> {
     let items = leads.into_iter().map(|lead| item(lead, &stages)).collect();
     let none =
         "Nobody yet. When the assistant does not know an answer, it asks for a number, and it appears here.";
-    let export = Item {
-        title: "All of them, for a spreadsheet".into(),
-        address: Some("/dashboard/leads/export".into()),
+    let export = [
+        ("All leads, for a spreadsheet", "/dashboard/leads/export"),
+        ("All contacts, for a spreadsheet", "/dashboard/contacts/export"),
+    ];
+    let export = export.map(|(title, address)| Item {
+        title: title.into(),
+        address: Some(address.into()),
         ..Item::default()
-    };
+    });
     View::new(frame, "Leads", "People who left their number, newest first.")
         .part(Part::list("", items, none))
-        .part(Part::list("Export", vec![export], ""))
+        .part(Part::list("Export", export.into(), ""))
+        .draw()
+}
+
+/// `GET /dashboard/leads/{id}`: one of them, its stage, and the conversation that it came up in with its notes.
+///
+/// # Errors
+/// [`Error::NotFound`].
+pub async fn show(member: Member, call: Call) -> Result<Response<Body>, Error> {
+    let id = call.id::<LeadId>()?;
+    let frame = Frame::new(&member.scope, &call, TAB);
+    let mut batch = member.scope.batch();
+    let lead = batch.add::<Lead>(LEAD_READ, params![id]);
+    let stages = batch.add::<Stage>(STAGE_LIST, params![]);
+    // What was said there is for whoever may read conversations.
+    let said = batch.add::<Said>(SAID_LIST, params![id, member.user]);
+    let notes = batch.add::<Note>(NOTE_LIST, params![id, member.user]);
+    let mut read = batch.send().await?;
+    let (lead, stages) = (read.one(lead)?, read.all(stages)?);
+    let conversation = lead.conversation_id;
+    let mut shown = item(lead, &stages);
+    let title = std::mem::take(&mut shown.title);
+    shown.title = "How to reach them".into();
+    shown.address = None;
+    let said = read.all(said)?.into_iter().map(|said| Item {
+        title: said.who,
+        whole: said.body,
+        when: Stamp::parse(&said.created_at),
+        ..Item::default()
+    });
+    let notes = read.all(notes)?.into_iter().map(|note| Item {
+        title: note.who,
+        whole: note.body,
+        when: Stamp::parse(&note.created_at),
+        ..Item::default()
+    });
+    let view = View::new(frame, title, "").below(TAB, "Leads").part(Part::list("", vec![shown], ""));
+    let Some(conversation) = conversation else {
+        return view
+            .part(Part::text("The conversation", "They left their number without asking anything."))
+            .draw();
+    };
+    let address = format!("/dashboard/inbox/{conversation}");
+    let note = Form::new("", format!("{address}/notes?lead={id}"), "Save the note")
+        .with(Field::area("body", "A note for your colleagues", "", 4_000).needed());
+    let answer = Item { title: "Answer in the inbox".into(), address: Some(address), ..Item::default() };
+    view.part(Part::list("Notes", notes.collect(), "None yet.").with(note))
+        .part(Part::list("What was said", said.chain([answer]).collect(), ""))
         .draw()
 }
 
@@ -52,7 +106,7 @@ fn item(lead: Lead, stages: &[Stage]) -> Item {
     let said = (!lead.message.is_empty()).then(|| format!("“{}”", lead.message));
     Item {
         title: lead.name,
-        address: lead.conversation_id.map(|id| format!("/dashboard/inbox/{id}")),
+        address: Some(format!("{TAB}/{}", lead.lead_id)),
         lines: std::iter::once(reached).chain(said).collect(),
         tags: lead.labels,
         calls: if lead.stale { vec!["waits too long".into()] } else { Vec::new() },
@@ -68,21 +122,82 @@ fn item(lead: Lead, stages: &[Stage]) -> Item {
 /// As every batch.
 pub async fn export(member: Member) -> Result<Response<Body>, Error> {
     let leads = rows(crate::leads::list(member).await?, "leads")?;
-    let mut response = content(StatusCode::OK, "text/csv; charset=utf-8", csv(&leads));
-    let name = HeaderValue::from_static("attachment; filename=\"leads.csv\"");
-    response.headers_mut().insert(CONTENT_DISPOSITION, name);
-    Ok(response)
+    Ok(file("attachment; filename=\"leads.csv\"", &LEAD_COLUMNS, &leads))
 }
 
-fn csv(leads: &[Value]) -> String {
-    const COLUMNS: [&str; 7] = ["created_at", "name", "phone", "email", "message", "status", "stage"];
-    let mut all = format!("{}\r\n", COLUMNS.join(","));
-    for lead in leads {
-        let cells = COLUMNS.map(|column| cell(&lead.text(column)));
+/// `GET /dashboard/contacts/export`: everybody who left a way to be reached, in the same form.
+///
+/// # Errors
+/// As every batch.
+pub async fn contacts(member: Member) -> Result<Response<Body>, Error> {
+    let contacts = rows(crate::leads::contacts(member).await?, "contacts")?;
+    let columns = ["created_at", "name", "phone", "email", "leads"];
+    Ok(file("attachment; filename=\"contacts.csv\"", &columns, &contacts))
+}
+
+const LEAD_COLUMNS: [&str; 7] = ["created_at", "name", "phone", "email", "message", "status", "stage"];
+
+fn file(name: &'static str, columns: &[&str], rows: &[Value]) -> Response<Body> {
+    let mut response = content(StatusCode::OK, "text/csv; charset=utf-8", csv(columns, rows));
+    response.headers_mut().insert(CONTENT_DISPOSITION, HeaderValue::from_static(name));
+    response
+}
+
+fn csv(columns: &[&str], rows: &[Value]) -> String {
+    let mut all = format!("{}\r\n", columns.join(","));
+    for row in rows {
+        let cells: Vec<_> = columns.iter().map(|column| cell(&row.text(column))).collect();
         all.push_str(&format!("{}\r\n", cells.join(",")));
     }
     all
 }
+
+/// Something said in the conversation.
+#[derive(Deserialize)]
+struct Said {
+    who: String,
+    body: String,
+    created_at: String,
+}
+
+/// A note of somebody of the company's.
+#[derive(Deserialize)]
+struct Note {
+    who: String,
+    body: String,
+    created_at: String,
+}
+
+const SAID_LIST: TenantSql = crate::sql!(
+    "select coalesce(u.name, case m.author when 'visitor' then k.name else a.name end) as who, m.body, m.created_at
+     from leads l
+     join contacts k on k.company_id = l.company_id and k.contact_id = l.contact_id
+     join conversations c on c.company_id = l.company_id and c.conversation_id = l.conversation_id
+     join agents a on a.company_id = c.company_id and a.agent_id = c.agent_id
+     join messages m on m.company_id = c.company_id and m.conversation_id = c.conversation_id
+     left join users u on u.company_id = m.company_id and u.user_id = m.user_id
+     where l.company_id = $1 and l.lead_id = $2
+       and not exists (
+           select from memberships s
+           join role_permissions p on p.company_id = s.company_id and p.role = s.role
+           where s.company_id = l.company_id and s.user_id = $3 and p.permission = 'conversations.read' and not p.allowed)
+     order by m.message_id
+     limit 200"
+);
+
+const NOTE_LIST: TenantSql = crate::sql!(
+    "select u.name as who, n.body, n.created_at
+     from leads l
+     join conversation_notes n on n.company_id = l.company_id and n.conversation_id = l.conversation_id
+     join users u on u.company_id = n.company_id and u.user_id = n.user_id
+     where l.company_id = $1 and l.lead_id = $2
+       and not exists (
+           select from memberships s
+           join role_permissions p on p.company_id = s.company_id and p.role = s.role
+           where s.company_id = l.company_id and s.user_id = $3 and p.permission = 'conversations.read' and not p.allowed)
+     order by n.note_id
+     limit 200"
+);
 
 /// A cell. What a spreadsheet would take for a formula begins with an apostrophe instead (OWASP, "CSV Injection").
 fn cell(text: &str) -> String {
@@ -110,6 +225,9 @@ mod tests {
             assert_eq!(cell(text), expected);
         }
         let lead = serde_json::json!({ "name": "=1", "phone": null });
-        assert_eq!(csv(&[lead]).lines().nth(1).unwrap(), "\"\",\"'=1\",\"\",\"\",\"\",\"\",\"\"");
+        assert_eq!(
+            csv(&LEAD_COLUMNS, &[lead]).lines().nth(1).unwrap(),
+            "\"\",\"'=1\",\"\",\"\",\"\",\"\",\"\""
+        );
     }
 }

@@ -2,9 +2,12 @@
 //!
 //! It never writes: the modules of those lists do.
 
+mod lists;
+
 use http::Response;
 use serde_json::Value;
 
+use self::lists::LISTS;
 use super::Frame;
 use super::view::{Field, Form, Item, Part, Row as _, View, rows};
 use crate::error::Error;
@@ -39,14 +42,14 @@ pub async fn index(member: Member, call: Call) -> Result<Response<Body>, Error> 
 /// As every batch.
 pub async fn show(member: Member, call: Call) -> Result<Response<Body>, Error> {
     let list = LISTS.iter().find(|list| list.address == call.target().1).ok_or(Error::NotFound)?;
-    let frame = Frame::new(&member.scope, &call, TAB);
+    let tab = if super::is_tab(list.address) { list.address } else { TAB };
+    let frame = Frame::new(&member.scope, &call, tab);
     let rows = rows((list.read)(member).await?, list.key)?;
     let items = rows.iter().map(|row| list.item(row)).collect();
-    let mut view = View::new(frame, list.name, list.intro).below(TAB, "Office").part(Part::list(
-        "",
-        items,
-        "Nothing here yet.",
-    ));
+    let mut view = View::new(frame, list.name, list.intro).part(Part::list("", items, "Nothing here yet."));
+    if tab == TAB {
+        view = view.below(TAB, "Office");
+    }
     if list.kept {
         let fields = list.fields.iter().filter(|field| field.when != When::Changing);
         let form =
@@ -67,14 +70,18 @@ struct List {
     read: fn(Member) -> Answer,
     /// Rows are added and removed, and not only changed.
     kept: bool,
+    /// How a row without a name is called.
+    title: fn(&Value) -> String,
+    /// What else is said of a row, in a word each.
+    tags: fn(&Value) -> Vec<String>,
     fields: &'static [Asked],
 }
 
 impl List {
     fn item(&self, row: &Value) -> Item {
-        let title = self.fields.iter().find(|field| field.kind == "text").map_or("", |field| field.column());
-        let title = ["name", "title", title].into_iter().map(|name| row.text(name)).find(|t| !t.is_empty());
-        let title = title.unwrap_or_default();
+        let title = (self.title)(row);
+        let body =
+            self.fields.iter().find(|field| field.kind == "area").map(|field| row.text(field.column()));
         let address = format!("{}/{}", self.address, row.text(self.id));
         let fields = self.fields.iter().filter(|field| field.when != When::Adding);
         let edit =
@@ -82,6 +89,8 @@ impl List {
         let remove = Form::button("Remove", format!("{address}/remove")).danger(format!("Remove “{title}”?"));
         Item {
             title,
+            lines: body.into_iter().collect(),
+            tags: (self.tags)(row),
             edit: Some(edit),
             actions: if self.kept { vec![remove] } else { Vec::new() },
             ..Item::default()
@@ -98,6 +107,8 @@ struct Asked {
     when: When,
     /// What can be chosen.
     options: &'static [&'static str],
+    /// Most characters of a long text, as the API has it.
+    limit: u32,
 }
 
 /// When a field is asked for.
@@ -110,7 +121,7 @@ enum When {
 
 impl Asked {
     const fn new(kind: &'static str, name: &'static str, label: &'static str, when: When) -> Self {
-        Self { kind, name, label, when, options: &[] }
+        Self { kind, name, label, when, options: &[], limit: 4_000 }
     }
 
     /// As the API calls it.
@@ -126,7 +137,7 @@ impl Asked {
                 .map_or_else(|_| String::new(), |cents| format!("{}.{:02}", cents / 100, cents % 100));
         }
         match self.kind {
-            "area" => Field::area(self.name, self.label, value, 8_000),
+            "area" => Field::area(self.name, self.label, value, self.limit).counted(),
             "check" => Field::check(self.name, self.label, value == "true"),
             "choice" => {
                 let option = |name: &&str| ((*name).to_owned(), (*name).to_owned(), value == *name);
@@ -136,105 +147,3 @@ impl Asked {
         }
     }
 }
-
-const SLUG: Asked = Asked::new("text", "slug", "Short name, such as spring-check", When::Adding);
-
-const LISTS: &[List] = &[
-    List {
-        address: "/dashboard/services",
-        name: "Services and prices",
-        intro: "What you sell. Your site shows it, and your assistant tells it.",
-        key: "services",
-        id: "service_id",
-        read: |m| Box::pin(crate::services::list(m)),
-        kept: true,
-        fields: &[
-            SLUG,
-            Asked::new("text", "name", "Name", When::Always),
-            Asked::new("area", "description", "What it is", When::Always),
-            Asked::new("number", "price_from_cents:cents", "Price from, dollars", When::Always),
-            Asked::new("number", "price_to_cents:cents", "Price to, dollars", When::Always),
-            Asked::new("text", "unit", "Per", When::Always),
-        ],
-    },
-    List {
-        address: "/dashboard/replies",
-        name: "Messages",
-        intro: "E-mails, text messages and replies that are written once.",
-        key: "replies",
-        id: "message_template_id",
-        read: |m| Box::pin(crate::replies::list(m)),
-        kept: true,
-        fields: &[
-            SLUG,
-            Asked {
-                options: &["chat", "email", "text"],
-                ..Asked::new("choice", "channel", "Channel", When::Adding)
-            },
-            Asked::new("text", "name", "Name", When::Always),
-            Asked::new("text", "subject:optional", "Subject, of an e-mail", When::Always),
-            Asked::new("area", "body", "Text", When::Always),
-        ],
-    },
-    List {
-        address: "/dashboard/terms",
-        name: "Terms of the trade",
-        intro: "Words by which a question finds its answer.",
-        key: "terms",
-        id: "term_id",
-        read: |m| Box::pin(crate::terms::list(m)),
-        kept: true,
-        fields: &[
-            Asked::new("text", "term", "Term", When::Adding),
-            Asked::new("text", "meaning", "What it means", When::Always),
-            Asked::new("text", "synonyms", "Other words for it, separated by commas", When::Always),
-        ],
-    },
-    List {
-        address: "/dashboard/pages",
-        name: "Pages of your site",
-        intro: "What your site says besides services and hours.",
-        key: "pages",
-        id: "page_id",
-        read: |m| Box::pin(crate::pages::list(m)),
-        kept: true,
-        fields: &[
-            SLUG,
-            Asked::new("text", "title", "Title", When::Always),
-            Asked::new("area", "body", "Text", When::Always),
-        ],
-    },
-    List {
-        address: "/dashboard/lead-questions",
-        name: "Questions to possible customers",
-        intro: "What your assistant asks somebody who may become a customer.",
-        key: "questions",
-        id: "question_id",
-        read: |m| Box::pin(crate::questions::list(m)),
-        kept: true,
-        fields: &[Asked::new("text", "question", "Question", When::Always)],
-    },
-    List {
-        address: "/dashboard/quick-replies",
-        name: "Questions with one tap",
-        intro: "What visitors can ask without typing.",
-        key: "quick_replies",
-        id: "reply_id",
-        read: |m| Box::pin(crate::questions::quick_list(m)),
-        kept: true,
-        fields: &[Asked::new("text", "body", "Question", When::Always)],
-    },
-    List {
-        address: "/dashboard/payment-methods",
-        name: "Ways to pay",
-        intro: "What you take.",
-        key: "payment_methods",
-        id: "method_id",
-        read: |m| Box::pin(crate::services::method_list(m)),
-        kept: false,
-        fields: &[
-            Asked::new("check", "accepted", "We take it", When::Changing),
-            Asked::new("text", "note", "A word on it", When::Changing),
-        ],
-    },
-];

@@ -248,19 +248,21 @@ const PERSON_READ: TenantSql = crate::sql!(
 
 const COUNT_READ: TenantSql = crate::sql!(
     "select (select count(*) from conversations c
-             where c.company_id = k.company_id and (c.handed_over_at is not null or c.taken_over_at is not null)
+             where c.company_id = k.company_id and not c.trial and (c.handed_over_at is not null or c.taken_over_at is not null)
                and c.closed_at is null
                and (c.taken_over_at is null
                     or (select l.author from messages l
                         where l.company_id = c.company_id and l.conversation_id = c.conversation_id
                         order by l.message_id desc limit 1) = 'visitor')) as waiting,
-            (select count(*) from leads l where l.company_id = k.company_id and l.status = 'new') as leads,
+            (select count(*) from leads l
+             left join conversations t on t.company_id = l.company_id and t.conversation_id = l.conversation_id
+             where l.company_id = k.company_id and l.status = 'new' and t.trial is not true) as leads,
             (select count(*) from knowledge_entries e where e.company_id = k.company_id and e.to_confirm) as to_confirm
      from companies k
      where k.company_id = $1"
 );
 
-/// The thirty days up to one, of the company's own clock; also those on which nothing was.
+/// The thirty days up to one, of the company's own clock; also those on which nothing was. What staff tried cost money, and counts for nothing else.
 const DAY_LIST: TenantSql = crate::sql!(
     "with days as (
          select d::date as day, d::timestamp at time zone k.time_zone as starts,
@@ -276,17 +278,19 @@ const DAY_LIST: TenantSql = crate::sql!(
      cross join lateral (
          select count(*) as conversations
          from conversations c
-         where c.company_id = $1 and c.created_at >= d.starts and c.created_at < d.ends) c
+         where c.company_id = $1 and not c.trial and c.created_at >= d.starts and c.created_at < d.ends) c
      cross join lateral (
          select count(*) filter (where m.source = 'model') as by_model,
                 count(*) filter (where m.source = 'knowledge') as by_knowledge,
                 count(*) filter (where m.source = 'none') as unanswered,
                 count(*) filter (where m.author = 'member') as by_person
          from messages m
+         join conversations c on c.company_id = m.company_id and c.conversation_id = m.conversation_id and not c.trial
          where m.company_id = $1 and m.created_at >= d.starts and m.created_at < d.ends) m
      cross join lateral (
          select count(*) as leads
          from leads l
-         where l.company_id = $1 and l.created_at >= d.starts and l.created_at < d.ends) l
+         left join conversations t on t.company_id = l.company_id and t.conversation_id = l.conversation_id
+         where l.company_id = $1 and t.trial is not true and l.created_at >= d.starts and l.created_at < d.ends) l
      order by d.day"
 );

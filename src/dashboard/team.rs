@@ -2,7 +2,7 @@
 //!
 //! It never writes: [`crate::team`] and [`crate::api_keys`] do.
 
-use http::Response;
+use http::{Response, StatusCode};
 use serde_json::Value;
 
 use super::Frame;
@@ -136,7 +136,13 @@ fn key(key: &Value) -> Item {
 /// As [`api_keys::add`].
 pub async fn key_add(member: Member, call: Call) -> Result<Response<Body>, Error> {
     let frame = Frame::new(&member.scope, &call, KEYS);
-    let made = value(api_keys::add(member, call).await?)?;
+    let made = api_keys::add(member, call).await?;
+    if made.status() == StatusCode::NO_CONTENT {
+        return Err(Error::Conflict(
+            "The key is being made. Load this page again in a moment to see it.".into(),
+        ));
+    }
+    let made = value(made)?;
     View::new(frame, "Your new key", "Copy it now: it is not shown again.")
         .below(KEYS, "API keys")
         .part(Part::text(made.text("name"), made.text("key")))

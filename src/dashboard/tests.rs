@@ -3,7 +3,8 @@ use askama::Template as _;
 use super::door::Door;
 use super::inbox::Shown;
 use super::overview::Overview;
-use super::view::{Field, Form, Item, Part, Stamp, Table, View};
+use super::view::{Field, Form, Item, Part, Preview, Stamp, Table, View};
+use super::widget::Draft;
 use super::*;
 
 const EVIL: &str =
@@ -14,17 +15,19 @@ fn view(text: &str) -> View {
     let form = || {
         Form::new(text, "/dashboard/x", "Go")
             .with(Field::line("text", "a", text, text).needed())
-            .with(Field::area("b", text, text, 8_000).help("Help."))
+            .with(Field::area("b", text, text, 8_000).help("Help.").counted())
             .with(Field::hidden("c", text))
             .with(Field::check("d", text, true))
             .with(Field::choice("e", text, options()))
             .with(Field::several("f", text, options()))
             .danger(text.to_owned())
+            .preview(Preview { address: "/dashboard/y".into(), title: "Preview", scripts: false })
     };
     let item = Item {
         title: text.into(),
         address: Some("/dashboard/x".into()),
         lines: vec![text.into()],
+        whole: text.into(),
         tags: vec![text.into()],
         calls: vec![text.into()],
         when: Stamp::parse("2026-11-22 09:30:00+00"),
@@ -38,6 +41,7 @@ fn view(text: &str) -> View {
         .part(Part::list(text, vec![item], "None."))
         .part(Part::table(text, table, "None."))
         .part(Part::text(text, text))
+        .part(Part::snippet(text, text.to_owned(), "Copy it."))
         .part(Part::form(form()))
         .part(Part::list("Empty", Vec::new(), "None of these."))
         .more(Some("/dashboard/x?from=40".into()))
@@ -51,6 +55,8 @@ fn pages(text: &str) -> Vec<String> {
         Overview::sample(text).render().unwrap(),
         Shown::sample(text).render().unwrap(),
         view(text).render().unwrap(),
+        Draft::sample(text, "").render().unwrap(),
+        Draft::sample(text, text).render().unwrap(),
         refused.render().unwrap(),
     ]
 }

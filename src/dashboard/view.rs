@@ -2,6 +2,8 @@
 //!
 //! It never holds markup: what is put in is text, wherever it comes from.
 
+use std::borrow::Cow;
+
 use askama::Template;
 use http::Response;
 use serde_json::Value;
@@ -76,6 +78,8 @@ pub struct Part {
     none: &'static str,
     table: Option<Table>,
     form: Option<Form>,
+    /// A text to be copied as it is.
+    snippet: Option<String>,
 }
 
 impl Part {
@@ -92,6 +96,23 @@ impl Part {
     /// A table.
     pub fn table(heading: impl Into<String>, table: Table, none: &'static str) -> Self {
         Self { heading: heading.into(), table: Some(table), none, ..Self::default() }
+    }
+
+    /// A text to be copied into something else, under a heading, with what is said of it.
+    pub fn snippet(heading: impl Into<String>, text: String, intro: &'static str) -> Self {
+        Self { heading: heading.into(), intro: intro.into(), snippet: Some(text), ..Self::default() }
+    }
+
+    /// With a form under what is listed.
+    pub fn with(mut self, form: Form) -> Self {
+        self.form = Some(form);
+        self
+    }
+
+    /// With a few sentences under its heading.
+    pub fn said(mut self, intro: impl Into<String>) -> Self {
+        self.intro = intro.into();
+        self
     }
 
     /// A few sentences under a heading.
@@ -120,6 +141,8 @@ pub struct Item {
     pub address: Option<String>,
     /// What is said of it.
     pub lines: Vec<String>,
+    /// A text that is shown from its first to its last line.
+    pub whole: String,
     /// What it is, in a word each.
     pub tags: Vec<String>,
     /// What calls for somebody, in a word each.
@@ -159,6 +182,19 @@ pub struct Form {
     ask: String,
     /// Its answer is the next page itself, and not a way to one.
     plain: bool,
+    /// How its fields stand: empty, or `pairs`, two in a row also on a phone.
+    layout: &'static str,
+    preview: Option<Preview>,
+}
+
+/// What becomes of a form's content, shown beside it before it is saved.
+pub struct Preview {
+    /// Where the form is sent for it.
+    pub address: String,
+    /// What is shown.
+    pub title: &'static str,
+    /// Whether what is shown runs the host's own scripts.
+    pub scripts: bool,
 }
 
 impl Form {
@@ -184,6 +220,18 @@ impl Form {
         self
     }
 
+    /// With its fields in pairs.
+    pub fn pairs(mut self) -> Self {
+        self.layout = "pairs";
+        self
+    }
+
+    /// With a preview of what becomes of it.
+    pub fn preview(mut self, preview: Preview) -> Self {
+        self.preview = Some(preview);
+        self
+    }
+
     /// With another field.
     pub fn with(mut self, field: Field) -> Self {
         self.fields.push(field);
@@ -194,7 +242,7 @@ impl Form {
 /// A field of a form.
 #[derive(Default)]
 pub struct Field {
-    name: &'static str,
+    name: Cow<'static, str>,
     label: String,
     help: &'static str,
     value: String,
@@ -202,19 +250,22 @@ pub struct Field {
     /// Most characters.
     limit: u32,
     required: bool,
+    /// How much of it is written is said under it.
+    counted: bool,
     /// What can be chosen: value, name, and whether it is.
     options: Vec<(String, String, bool)>,
 }
 
 impl Field {
-    /// A line of text: `text`, `email`, `password`, `url`, `number`, `search`.
+    /// A line of text: `text`, `email`, `password`, `url`, `number`, `search`, `date`, `time`.
     pub fn line(
         kind: &'static str,
-        name: &'static str,
+        name: impl Into<Cow<'static, str>>,
         label: impl Into<String>,
         value: impl ToString,
     ) -> Self {
-        Self { kind, name, label: label.into(), value: value.to_string(), limit: 500, ..Self::default() }
+        let (name, label, value) = (name.into(), label.into(), value.to_string());
+        Self { kind, name, label, value, limit: 500, ..Self::default() }
     }
 
     /// Several lines of text.
@@ -223,7 +274,7 @@ impl Field {
     }
 
     /// A value that is sent along.
-    pub fn hidden(name: &'static str, value: impl ToString) -> Self {
+    pub fn hidden(name: impl Into<Cow<'static, str>>, value: impl ToString) -> Self {
         Self::line("hidden", name, "", value)
     }
 
@@ -261,10 +312,23 @@ impl Field {
         self
     }
 
+    /// Which is counted as it is written.
+    pub fn counted(mut self) -> Self {
+        self.counted = true;
+        self
+    }
+
     /// Which must be filled in.
     pub fn needed(mut self) -> Self {
         self.required = true;
         self
+    }
+}
+
+impl Field {
+    /// How many characters are written of how many.
+    fn count(&self) -> String {
+        format!("{} of {} characters", self.value.chars().count(), self.limit)
     }
 }
 

@@ -2,13 +2,18 @@
 //!
 //! It never writes: [`crate::widget::settings`] does.
 
+use askama::Template;
 use http::Response;
+use serde::Deserialize;
 
 use super::Frame;
-use super::view::{Field, Form, Item, Part, Row as _, View, value};
+use super::view::{Field, Form, Part, Preview, Row as _, View, value};
 use crate::error::Error;
+use crate::params;
 use crate::platform::Body;
 use crate::routes::Call;
+use crate::site;
+use crate::tenant::TenantSql;
 use crate::tenant::auth::Member;
 use crate::widget::settings;
 
@@ -52,16 +57,61 @@ pub async fn show(member: Member, call: Call) -> Result<Response<Body>, Error> {
             Field::area("image_hosts:lines", "Images in answers may come from", lines("image_hosts"), 4_000)
                 .help("One host a line. Others are not loaded: an image's address can carry away what was said."),
         );
-    let address = call.app.config.root.origin(&call.place);
-    let snippet = Item {
-        title: format!("<script src=\"{address}/widget.js\" async></script>"),
-        lines: vec![
-            "Anywhere in a page of your website; it waits for nothing and asks nobody but this host.".into(),
-        ],
-        ..Item::default()
+    let preview = Preview {
+        address: "/dashboard/widget-preview".into(),
+        title: "A page of your website with the chat",
+        scripts: true,
     };
+    let address = call.app.config.root.origin(&call.place);
+    let snippet = format!("<script src=\"{address}/widget.js\" async></script>");
+    let intro = "Anywhere in a page of your website; it waits for nothing and asks nobody but this host.";
     View::new(frame, "Chat widget", "Your assistant on your own website.")
-        .part(Part::list("Paste this into your website", vec![snippet], ""))
-        .part(Part::form(form))
+        .part(Part::snippet("Paste this into your website", snippet, intro))
+        .part(Part::form(form.preview(preview)))
         .draw()
 }
+
+/// `POST /dashboard/widget-preview`: a page with the chat as it would be with these settings, nothing saved. What is wrong with
+/// them is said in the page.
+///
+/// # Errors
+/// As every batch, and [`Error::Invalid`] for a form that is another's.
+pub async fn draft(member: Member, call: Call) -> Result<Response<Body>, Error> {
+    let draft = settings::draft(&call).await?;
+    let mut batch = member.scope.batch();
+    let greeting = batch.add::<Greeting>(GREETING_READ, params![]);
+    let greeting = batch.send().await?.maybe(greeting)?.map(|agent| agent.greeting);
+    let (config, problem) = match draft.config(greeting.as_deref().unwrap_or_default()) {
+        Ok(config) => (config.to_string(), String::new()),
+        Err(Error::Invalid(problem)) => (String::new(), problem),
+        Err(error) => return Err(error),
+    };
+    site::chat_preview(&Draft { company: member.scope.company_name(), config, problem })
+}
+
+#[derive(Template)]
+#[template(path = "widget_preview.html")]
+pub(super) struct Draft<'a> {
+    company: &'a str,
+    /// What the chat is told instead of what is saved: JSON; empty where the settings are wrong.
+    config: String,
+    /// What is wrong with them.
+    problem: String,
+}
+
+#[cfg(test)]
+impl<'a> Draft<'a> {
+    pub(super) fn sample(text: &'a str, problem: &str) -> Self {
+        let config = serde_json::json!({ "greeting": text }).to_string();
+        Self { company: text, config, problem: problem.into() }
+    }
+}
+
+#[derive(Deserialize)]
+struct Greeting {
+    greeting: String,
+}
+
+const GREETING_READ: TenantSql = crate::sql!(
+    "select coalesce(nullif(greeting, ''), 'How can I help?') as greeting from agents where company_id = $1 and is_default"
+);

@@ -5,7 +5,7 @@
 use crate::tenant::TenantSql;
 
 /// One conversation (`$2`), or those before one (`$3`) in which somebody said a text (`$4`), in a state (`$5`), with a label
-/// (`$6`); newest first, one more than a page has. It waits when a person was asked for, or took over and has not answered.
+/// (`$6`); newest first, one more than a page has, without trials. It waits when a person was asked for, or took over and has not answered.
 pub(super) const CONVERSATION_LIST: TenantSql = crate::sql!(
     "with worded as materialized (
          select b.name, b.position, string_agg('(' || q.query::text || ')', ' | ')::tsquery as query
@@ -42,7 +42,7 @@ pub(super) const CONVERSATION_LIST: TenantSql = crate::sql!(
                     left(string_agg(m.body, ' ') filter (where m.author = 'visitor'), 20000) as said
              from messages m
              where m.company_id = c.company_id and m.conversation_id = c.conversation_id) n
-         where c.company_id = $1 and ($2::uuid is null or c.conversation_id = $2) and ($3::uuid is null or c.conversation_id < $3)
+         where c.company_id = $1 and ($2::uuid is null or c.conversation_id = $2) and ($2::uuid is not null or not c.trial) and ($3::uuid is null or c.conversation_id < $3)
            and ($4::text is null or exists (
                select from messages m
                where m.company_id = c.company_id and m.conversation_id = c.conversation_id

@@ -5,9 +5,11 @@
 use std::cell::Cell;
 use std::rc::Rc;
 
+use base64ct::{Base64UrlUnpadded, Encoding as _};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue};
 use serde::de::DeserializeOwned;
+use sha2::{Digest as _, Sha256};
 
 use super::{App, Route};
 use crate::config::{BODY_LIMIT, Place};
@@ -74,6 +76,30 @@ impl Call {
                     .into(),
             )),
         }
+    }
+
+    /// What a form on a page is called, so that it may be sent twice: the digest of all that it says, among it the number of
+    /// the page that it was on (the field `:key`). The same form twice is one request, a changed one is another.
+    ///
+    /// # Errors
+    /// As [`Call::bytes`].
+    pub async fn form_key(&self) -> Result<Option<String>, Error> {
+        if !self.route.for_browsers() {
+            return Ok(None);
+        }
+        let bytes = self.bytes().await?;
+        let mut fields = bytes.split(|byte| *byte == b'&');
+        if !fields.any(|field| field.starts_with(b"%3Akey=") || field.starts_with(b":key=")) {
+            return Ok(None);
+        }
+        let digest =
+            Sha256::new().chain_update(&self.path).chain_update(b"\n").chain_update(&bytes).finalize();
+        Ok(Some(Base64UrlUnpadded::encode_string(&digest)))
+    }
+
+    /// Whether a browser sends it by itself, and shows its user what comes of it.
+    pub(crate) fn by_browser(&self) -> bool {
+        self.route.for_browsers()
     }
 
     /// The origin of the page that calls, if it is not the company's own; then it is one that the company lists.

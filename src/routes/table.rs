@@ -10,7 +10,7 @@ use crate::tenant::TenantScope;
 use crate::tenant::auth::{Member, Program, Visitor};
 use crate::{
     agents, api_keys, budget, calendar, chat, checklist, company, contexts, conversations, cron, inbox,
-    knowledge, labels, leads, ledger, notices, notifications, openai_api, openapi, pages, pipeline,
+    knowledge, labels, leads, ledger, notices, notifications, openai_api, openapi, pages, pipeline, plan,
     providers, provisioning, questions, replies, roles, services, sessions, site, team, terms, updates,
     widget,
 };
@@ -211,7 +211,7 @@ pub static ROUTES: &[Route] = &[
         Box::pin(then(notices::seen(m, call), "/dashboard", "saved"))
     }),
     page(Role::Member, "POST", "/dashboard/checklist/{id}", "A step is done", |m, call| {
-        Box::pin(then(checklist::change(m, call), "/dashboard", "saved"))
+        Box::pin(dashboard::checklist::change(m, call))
     }),
     page(Role::Member, "GET", "/dashboard/inbox", "The inbox", |m, call| {
         Box::pin(dashboard::inbox::list(m, call))
@@ -351,18 +351,6 @@ pub static ROUTES: &[Route] = &[
     page(Role::Member, "POST", "/dashboard/terms/{id}/remove", "Remove one", |m, call| {
         Box::pin(then(terms::remove(m, call), "/dashboard/terms", "removed"))
     }),
-    page(Role::Member, "GET", "/dashboard/pages", "Pages of the site", |m, call| {
-        Box::pin(dashboard::office::show(m, call))
-    }),
-    page(Role::Admin, "POST", "/dashboard/pages", "Add to them", |m, call| {
-        Box::pin(then(pages::add(m, call), "/dashboard/pages", "added"))
-    }),
-    page(Role::Admin, "POST", "/dashboard/pages/{id}", "Change one", |m, call| {
-        Box::pin(then(pages::change(m, call), "/dashboard/pages", "saved"))
-    }),
-    page(Role::Admin, "POST", "/dashboard/pages/{id}/remove", "Remove one", |m, call| {
-        Box::pin(then(pages::remove(m, call), "/dashboard/pages", "removed"))
-    }),
     page(Role::Member, "GET", "/dashboard/lead-questions", "Questions to possible customers", |m, call| {
         Box::pin(dashboard::office::show(m, call))
     }),
@@ -392,6 +380,122 @@ pub static ROUTES: &[Route] = &[
     }),
     page(Role::Admin, "POST", "/dashboard/payment-methods/{id}", "Change one", |m, call| {
         Box::pin(then(services::method_change(m, call), "/dashboard/payment-methods", "saved"))
+    }),
+    // More of the dashboard: the site's editor, previews, agents on trial, and what a company is set up with.
+    page(Role::Member, "GET", "/dashboard/site", "The site's pages", |m, call| {
+        Box::pin(dashboard::site_editor::list(m, call))
+    }),
+    page(Role::Admin, "POST", "/dashboard/site", "Add a page", |m, call| {
+        Box::pin(then(pages::add(m, call), "/dashboard/site", "added"))
+    }),
+    page(Role::Admin, "GET", "/dashboard/site/{id}", "A page, to be changed", |m, call| {
+        Box::pin(dashboard::site_editor::show(m, call))
+    }),
+    page(Role::Admin, "POST", "/dashboard/site/{id}", "Change a page", |m, call| {
+        Box::pin(then(pages::change(m, call), "/dashboard/site", "saved"))
+    }),
+    page(Role::Admin, "POST", "/dashboard/site/{id}/remove", "Remove a page", |m, call| {
+        Box::pin(then(pages::remove(m, call), "/dashboard/site", "removed"))
+    }),
+    page(Role::Admin, "POST", "/dashboard/site-preview", "A page as it would be", |m, call| {
+        Box::pin(dashboard::site_editor::draft(m, call))
+    }),
+    page(Role::Admin, "POST", "/dashboard/widget-preview", "The chat as it would be", |m, call| {
+        Box::pin(dashboard::widget::draft(m, call))
+    }),
+    guest("GET", "/assets/preview.js", "What holds the chat in a preview back", |_, _| {
+        Box::pin(assets::file(&assets::PREVIEW_JS))
+    }),
+    page(Role::Admin, "POST", "/dashboard/agents", "Add an agent", |m, call| {
+        Box::pin(then(agents::add(m, call), "/dashboard/agents", "added"))
+    }),
+    page(Role::Admin, "POST", "/dashboard/agents/{id}/remove", "Remove an agent", |m, call| {
+        Box::pin(then(agents::remove(m, call), "/dashboard/agents", "removed"))
+    }),
+    member(Role::Admin, "POST", "/v1/agents/{id}/try", "Ask an agent, as its company's people", |m, call| {
+        Box::pin(agents::trial::ask(m, call))
+    }),
+    page(Role::Admin, "POST", "/dashboard/agents/{id}/try", "Ask an agent", |m, call| {
+        Box::pin(dashboard::agents::ask(m, call))
+    }),
+    member(Role::Member, "GET", "/v1/leads/{id}", "A lead", |m, call| Box::pin(leads::show(m, call))),
+    page(Role::Member, "GET", "/dashboard/leads/{id}", "A lead", |m, call| {
+        Box::pin(dashboard::leads::show(m, call))
+    }),
+    member(Role::Member, "GET", "/v1/contacts", "Everybody who left a way to be reached", |m, _| {
+        Box::pin(leads::contacts(m))
+    }),
+    page(Role::Member, "GET", "/dashboard/contacts/export", "Contacts for a spreadsheet", |m, _| {
+        Box::pin(dashboard::leads::contacts(m))
+    }),
+    page(Role::Member, "GET", "/dashboard/checklist", "What an owner does and confirms", |m, call| {
+        Box::pin(dashboard::checklist::show(m, call))
+    }),
+    member(Role::Member, "GET", "/v1/plan", "What the plan allows, and what is used of it", |m, _| {
+        Box::pin(plan::show(m))
+    }),
+    page(Role::Member, "GET", "/dashboard/plan", "The plan", |m, call| {
+        Box::pin(dashboard::plan::show(m, call))
+    }),
+    page(Role::Member, "GET", "/dashboard/hours", "Opening hours and closed days", |m, call| {
+        Box::pin(dashboard::hours::show(m, call))
+    }),
+    page(Role::Admin, "POST", "/dashboard/hours", "Change the opening hours", |m, call| {
+        Box::pin(then(calendar::hours_change(m, call), "/dashboard/hours", "saved"))
+    }),
+    page(Role::Admin, "POST", "/dashboard/closures", "Close on a day", |m, call| {
+        Box::pin(then(calendar::closure_add(m, call), "/dashboard/hours", "added"))
+    }),
+    page(Role::Admin, "POST", "/dashboard/closures/{id}/remove", "Open on that day after all", |m, call| {
+        Box::pin(then(calendar::closure_remove(m, call), "/dashboard/hours", "removed"))
+    }),
+    page(Role::Member, "GET", "/dashboard/contexts", "Texts in front of every prompt", |m, call| {
+        Box::pin(dashboard::office::show(m, call))
+    }),
+    page(Role::Admin, "POST", "/dashboard/contexts/{id}", "Change one", |m, call| {
+        Box::pin(then(contexts::change(m, call), "/dashboard/contexts", "saved"))
+    }),
+    page(Role::Member, "GET", "/dashboard/pipeline", "Stages of a lead", |m, call| {
+        Box::pin(dashboard::office::show(m, call))
+    }),
+    page(Role::Admin, "POST", "/dashboard/pipeline", "Add to them", |m, call| {
+        Box::pin(then(pipeline::add(m, call), "/dashboard/pipeline", "added"))
+    }),
+    page(Role::Admin, "POST", "/dashboard/pipeline/{id}", "Change one", |m, call| {
+        Box::pin(then(pipeline::change(m, call), "/dashboard/pipeline", "saved"))
+    }),
+    page(Role::Admin, "POST", "/dashboard/pipeline/{id}/remove", "Remove one", |m, call| {
+        Box::pin(then(pipeline::remove(m, call), "/dashboard/pipeline", "removed"))
+    }),
+    page(Role::Member, "GET", "/dashboard/labels", "Labels", |m, call| {
+        Box::pin(dashboard::office::show(m, call))
+    }),
+    page(Role::Member, "POST", "/dashboard/labels", "Add to them", |m, call| {
+        Box::pin(then(labels::add(m, call), "/dashboard/labels", "added"))
+    }),
+    page(Role::Member, "POST", "/dashboard/labels/{id}", "Change one", |m, call| {
+        Box::pin(then(labels::change(m, call), "/dashboard/labels", "saved"))
+    }),
+    page(Role::Member, "POST", "/dashboard/labels/{id}/remove", "Remove one", |m, call| {
+        Box::pin(then(labels::remove(m, call), "/dashboard/labels", "removed"))
+    }),
+    page(Role::Member, "GET", "/dashboard/notifications", "Who is told of what", |m, call| {
+        Box::pin(dashboard::office::show(m, call))
+    }),
+    page(Role::Admin, "POST", "/dashboard/notifications/{id}", "Change one", |m, call| {
+        Box::pin(then(notifications::change(m, call), "/dashboard/notifications", "saved"))
+    }),
+    page(Role::Member, "GET", "/dashboard/follow-ups", "Following up", |m, call| {
+        Box::pin(dashboard::office::show(m, call))
+    }),
+    page(Role::Admin, "POST", "/dashboard/follow-ups/{id}", "Change one", |m, call| {
+        Box::pin(then(replies::step_change(m, call), "/dashboard/follow-ups", "saved"))
+    }),
+    page(Role::Member, "GET", "/dashboard/appointment-types", "Appointments", |m, call| {
+        Box::pin(dashboard::office::show(m, call))
+    }),
+    page(Role::Admin, "POST", "/dashboard/appointment-types/{id}", "Change one", |m, call| {
+        Box::pin(then(calendar::type_change(m, call), "/dashboard/appointment-types", "saved"))
     }),
     // Its own programs, and their keys.
     member(Role::Admin, "GET", "/v1/api-keys", "Keys of the company's own programs", |m, _| {

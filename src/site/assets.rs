@@ -46,6 +46,9 @@ pub const DASHBOARD_CSS: Asset =
 /// `GET /assets/dashboard.js`: the dashboard.
 pub const DASHBOARD_JS: Asset =
     Asset { kind: SCRIPT, text: include_str!("../../templates/dashboard/dashboard.js") };
+/// `GET /assets/preview.js`: the chat in a preview of its settings.
+pub const PREVIEW_JS: Asset =
+    Asset { kind: SCRIPT, text: include_str!("../../templates/dashboard/preview.js") };
 /// `GET /assets/signup.js`: signing up.
 pub const SIGNUP_JS: Asset = Asset { kind: SCRIPT, text: include_str!("../../templates/pages/signup.js") };
 /// `GET /assets/icon.svg` on the platform's host.
@@ -54,7 +57,8 @@ pub const PLATFORM_ICON: Asset = Asset { kind: ICON, text: include_str!("../../t
 /// Changes when any of the files does, so that a page never meets the file of an older one.
 pub const VERSION: u32 = {
     let mut hash = 0;
-    let all = [&SITE_CSS, &LOADER, &PANEL, &DASHBOARD_CSS, &DASHBOARD_JS, &SIGNUP_JS, &PLATFORM_ICON];
+    let all =
+        [&SITE_CSS, &LOADER, &PANEL, &DASHBOARD_CSS, &DASHBOARD_JS, &PREVIEW_JS, &SIGNUP_JS, &PLATFORM_ICON];
     let mut files: &[&Asset] = &all;
     while let [file, rest @ ..] = files {
         hash = fingerprint(hash, file.text.as_bytes());

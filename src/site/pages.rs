@@ -34,6 +34,33 @@ pub async fn read(scope: TenantScope, call: Call) -> Result<Response<Body>, Erro
         title: found.title,
         accent: found.accent_color.trim_start_matches('#').to_owned(),
         links: rows.all(links)?,
+        preview: false,
+    })
+}
+
+/// A page as it would be with this title and body, for whoever may change it: without scripts, in a frame of the dashboard.
+///
+/// # Errors
+/// As every batch.
+pub(crate) async fn preview(
+    scope: &TenantScope,
+    call: &Call,
+    title: String,
+    body: &str,
+) -> Result<Response<Body>, Error> {
+    let mut batch = scope.batch();
+    let accent = batch.add::<Accent>(ACCENT_READ, params![]);
+    let links = batch.add::<Link>(LINK_LIST, params![""]);
+    let mut rows = batch.send().await?;
+    super::preview(&Page {
+        company: scope.company_name(),
+        address: call.app.config.root.origin(&call.place),
+        initial: initial(scope.company_name()),
+        body: markdown::blocks(body),
+        title,
+        accent: rows.one(accent)?.accent_color.trim_start_matches('#').to_owned(),
+        links: rows.all(links)?,
+        preview: true,
     })
 }
 
@@ -60,6 +87,13 @@ struct Page<'a> {
     /// The brand's colour without its `#`: a new colour is a new address of the theme.
     accent: String,
     links: Vec<Link>,
+    /// Shown to whoever changes it, before it is saved.
+    preview: bool,
+}
+
+#[derive(Deserialize)]
+struct Accent {
+    accent_color: String,
 }
 
 #[derive(Deserialize)]
@@ -97,14 +131,21 @@ const PAGE_SHOWN: TenantSql = crate::sql!(
     "select p.title, p.body, coalesce(w.accent_color, '') as accent_color
      from site_pages p
      left join widget_settings w on w.company_id = p.company_id
-     where p.company_id = $1 and p.slug = $2 and p.slug <> 'home'"
+     where p.company_id = $1 and p.slug = $2 and p.slug <> 'home' and p.shown"
+);
+
+const ACCENT_READ: TenantSql = crate::sql!(
+    "select coalesce(w.accent_color, '') as accent_color
+     from companies c
+     left join widget_settings w on w.company_id = c.company_id
+     where c.company_id = $1"
 );
 
 /// The pages besides the front page; `$2` is the one that is shown.
 pub(super) const LINK_LIST: TenantSql = crate::sql!(
     "select slug, title, slug = $2 as here
      from site_pages
-     where company_id = $1 and slug <> 'home'
+     where company_id = $1 and slug <> 'home' and shown
      order by position, slug
      limit 24"
 );

@@ -4,7 +4,7 @@
 
 use http::{Response, StatusCode};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::config::host_and_port;
 use crate::error::Error;
@@ -60,6 +60,37 @@ pub async fn change(member: Member, call: Call) -> Result<Response<Body>, Error>
     answer(StatusCode::OK, &rows.one(settings)?)
 }
 
+/// The settings of a request, to be looked at before they are saved.
+///
+/// # Errors
+/// [`Error::Invalid`] for a body that holds other things than settings.
+pub(crate) async fn draft(call: &Call) -> Result<Change, Error> {
+    call.json::<Change>().await
+}
+
+impl Change {
+    /// What the chat would show with them, as `GET /v1/widget` says it. An empty greeting is the agent's own, which is given.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] with what is wrong with them.
+    pub(crate) fn config(self, agents_greeting: &str) -> Result<Value, Error> {
+        let new = self.check()?;
+        let brand = new.accent_color.as_deref().and_then(Color::parse).unwrap_or(Color::PLATFORM);
+        let greeting = new.greeting.as_deref().filter(|greeting| !greeting.is_empty());
+        Ok(json!({
+            "accent": super::shades(brand),
+            "side": new.side.as_deref().unwrap_or("right"),
+            "greeting": greeting.unwrap_or(agents_greeting),
+            "greet_after_s": match new.greet_after_s {
+                Nullable::Given(seconds) => seconds,
+                Nullable::Absent => None,
+            },
+            "link_hosts": new.link_hosts.unwrap_or_default(),
+            "image_hosts": new.image_hosts.unwrap_or_default(),
+        }))
+    }
+}
+
 #[derive(Serialize, Deserialize)]
 struct Settings {
     /// The brand's colour, `#rrggbb`.
@@ -80,9 +111,10 @@ struct Settings {
     identity_secret_at: Option<String>,
 }
 
+/// Settings to be changed: what is given.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Change {
+pub(crate) struct Change {
     accent_color: Option<String>,
     greeting: Option<String>,
     allowed_origins: Option<Vec<String>>,

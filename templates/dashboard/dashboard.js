@@ -8,9 +8,58 @@ function localize(root) {
 }
 localize(document);
 
-// On a phone the tabs are a row: the one that is open is in sight.
+// The tab that is open is in sight.
 const here = document.querySelector(".side [aria-current]");
-if (here) here.parentNode.scrollLeft = here.offsetLeft - 80;
+if (here) here.parentNode.scrollTop = here.offsetTop - 200;
+
+// A text says how much of it is written.
+addEventListener("input", ({ target }) => {
+  const count = target.parentNode?.querySelector("[data-count]");
+  if (count) count.textContent = `${[...target.value].length} of ${target.maxLength} characters`;
+});
+
+// A text to be copied is copied with a press.
+for (const button of document.querySelectorAll("[data-copy]")) {
+  button.hidden = !navigator.clipboard;
+  button.onclick = async () => {
+    await navigator.clipboard.writeText(button.parentNode.querySelector("code").textContent);
+    button.textContent = "Copied";
+    setTimeout(() => (button.textContent = "Copy"), 3_000);
+  };
+}
+
+// What becomes of a form is shown anew a moment after it was changed. Each preview is a frame of its own, so that going back
+// leads to the page before and not through them; it takes the old one's place once it is there, where one had scrolled to.
+const preview = document.querySelector("[formtarget]");
+let moment;
+function show() {
+  const old = document.querySelector("iframe.preview:not([hidden])");
+  // One that has not come yet is not waited for any more.
+  document.querySelector("iframe.preview[hidden]")?.remove();
+  const next = old.cloneNode();
+  old.name = "";
+  next.name = "preview";
+  next.hidden = true;
+  old.before(next);
+  next.addEventListener("load", () => {
+    const top = old.contentWindow?.scrollY ?? 0;
+    old.remove();
+    next.hidden = false;
+    next.contentWindow.scrollTo(0, top);
+  }, { once: true });
+  preview.form.requestSubmit(preview);
+}
+if (preview) {
+  preview.form.addEventListener("input", () => {
+    clearTimeout(moment);
+    moment = setTimeout(show, 600);
+  });
+  preview.onclick = (event) => {
+    event.preventDefault();
+    show();
+  };
+  if (preview.form.querySelector("[name=title], [name=side]")?.value) show();
+}
 
 // A message about what was done goes after a while, and does not come again with a reload.
 const toast = document.querySelector(".toast");
@@ -24,10 +73,10 @@ if (toast) {
 // A form is sent in the page, so that what is wrong with it is said beside its button and what was typed stays.
 addEventListener("submit", async (event) => {
   const form = event.target;
-  if (form.method !== "post" || "plain" in form.dataset || event.defaultPrevented) return;
+  if (form.method !== "post" || "plain" in form.dataset || event.submitter?.formTarget || event.defaultPrevented) return;
   event.preventDefault();
   if (form.dataset.ask && !confirm(form.dataset.ask)) return;
-  const button = form.querySelector("button");
+  const button = event.submitter ?? form.querySelector("button");
   button.disabled = true;
   try {
     const response = await fetch(form.action, { method: "POST", body: new URLSearchParams(new FormData(form)) });

@@ -1,36 +1,17 @@
 // The dashboard, as a company's people have it.
 
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
 import { createServer } from "node:http";
-import { createRequire } from "node:module";
 import { after, test } from "node:test";
 import { gzipSync } from "node:zlib";
-import { addEntry, ask, browser, clean, company, find, fits, press, signIn, tab, visit } from "./stand.mjs";
+import { accessible, addEntry, ask, browser, clean, company, desk, find, fits, press, signIn, small, tab, visit } from "./stand.mjs";
 
 after(() => browser.close());
 
-const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 const TABS = [
-  "Overview", "Inbox", "Knowledge", "Agents", "Models", "Budget", "Usage", "Leads", "Office", "Chat widget", "Team", "API keys", "Audit log",
-  "Sessions",
+  "Overview", "Inbox", "Leads", "Checklist", "Knowledge", "Agents", "Contexts", "Website", "Services", "Hours", "Chat widget", "Models",
+  "Budget", "Usage", "Plan", "Office", "Team", "Notifications", "API keys", "Audit log", "Sessions",
 ];
-
-/** The dashboard of a company of its own: an address may try to sign in ten times a quarter of an hour. */
-async function desk(industry = "plumbing", options = {}) {
-  const owner = await company(industry);
-  const page = await visit(`${owner.url}/dashboard`, options);
-  await signIn(page, owner);
-  return [page, owner];
-}
-
-/** Nothing that axe-core knows is in the way of anybody. */
-async function accessible(page, where) {
-  // Its script is put in past the page's own policy, which lets in none but the page's.
-  await page.evaluate(AXE);
-  const { violations } = await page.evaluate(() => axe.run({ runOnly: ["wcag2a", "wcag2aa", "wcag21aa", "wcag22aa", "best-practice"] }));
-  assert.deepEqual(violations.map(({ id, nodes }) => `${where}: ${id}: ${nodes[0].html}`), []);
-}
 
 /** A conversation that a visitor has begun on the company's site. */
 async function conversation(owner, question = "Do you fix leaks?") {
@@ -418,11 +399,6 @@ for (const colorScheme of ["light", "dark"]) {
 test("nothing is wider than the window, controls fit a thumb, and pages are small", async () => {
   const [page, owner] = await desk("dental-practice");
   await conversation(owner, "A question with averyveryveryveryveryveryveryveryveryveryveryveryveryverylongword?");
-  const small = () =>
-    [...document.querySelectorAll("main :is(a.button, button, input, select, textarea, summary), .side :is(a, button)")]
-      .filter((control) => control.checkVisibility() && control.type !== "checkbox")
-      .map((control) => [control.outerHTML.slice(0, 80), control.getBoundingClientRect().height])
-      .filter(([, height]) => height < 43.5);
   const weights = {};
   for (const width of [360, 768, 1280]) {
     await page.setViewportSize({ width, height: 740 });

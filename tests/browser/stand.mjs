@@ -3,7 +3,9 @@
 
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
+import { readFileSync } from "node:fs";
 import { request } from "node:http";
+import { createRequire } from "node:module";
 import { chromium } from "playwright-core";
 
 export const root = (process.env.ROOT_URL ?? "http://localhost:8787").replace(/\/$/, "");
@@ -119,8 +121,35 @@ export async function signIn(page, { email, password }) {
   await page.getByRole("heading", { name: "Overview" }).waitFor();
 }
 
-/** Opens a tab of the dashboard. */
+/** The dashboard of a company of its own: an address may try to sign in ten times a quarter of an hour. */
+export async function desk(industry = "plumbing", options = {}) {
+  const owner = await company(industry);
+  const page = await visit(`${owner.url}/dashboard`, options);
+  await signIn(page, owner);
+  return [page, owner];
+}
+
+const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+
+/** Nothing that axe-core knows is in the way of anybody. */
+export async function accessible(page, where) {
+  // Its script is put in past the page's own policy, which lets in none but the page's.
+  await page.evaluate(AXE);
+  const { violations } = await page.evaluate(() => axe.run({ runOnly: ["wcag2a", "wcag2aa", "wcag21aa", "wcag22aa", "best-practice"] }));
+  assert.deepEqual(violations.map(({ id, nodes }) => `${where}: ${id}: ${nodes[0].html}`), []);
+}
+
+/** In a page: controls that are too small for a thumb. */
+export const small = () =>
+  [...document.querySelectorAll("main :is(a.button, button, input, select, textarea, summary), .side :is(a, button)")]
+    .filter((control) => control.checkVisibility() && control.type !== "checkbox")
+    .map((control) => [control.outerHTML.slice(0, 80), control.getBoundingClientRect().height])
+    .filter(([, height]) => height < 43.5);
+
+/** Opens a tab of the dashboard, on a phone from its menu. */
 export async function tab(page, name) {
+  const menu = page.getByRole("button", { name: "Menu", exact: true });
+  if (await menu.isVisible()) await menu.click();
   await page.getByRole("navigation", { name: "Dashboard" }).getByRole("link", { name }).click();
   await page.getByRole("heading", { level: 1, name }).waitFor();
 }

@@ -229,7 +229,7 @@ impl Ground {
                 return self.conversation.clone();
             }
             "/v1/messages/{id}/rating" => "message_id",
-            "/v1/agents/{id}" => "agent_id",
+            "/v1/agents/{id}" | "/v1/agents/{id}/try" => "agent_id",
             "/v1/knowledge/{id}" => "entry_id",
             "/v1/providers/{id}" | "/v1/providers/{id}/test" => "provider_id",
             "/v1/api-keys/{id}" => "api_key_id",

@@ -1,7 +1,7 @@
 //! Idempotency keys: one key, one creation, one answer; whoever asks, however often, at once or one after the other.
 
 use bulkhead::routes::{ROUTES, Route, Run};
-use bulkhead_tests::company::Company;
+use bulkhead_tests::company::{Company, with};
 use bulkhead_tests::core::Core;
 use bulkhead_tests::native::{Fault, Part, run};
 use bulkhead_tests::stand::Stand;
@@ -38,6 +38,7 @@ const OTHERS: &[(&str, &str)] = &[
     ("/v1/token/refresh", "a refresh token is good once, and that must not be repeatable"),
     ("/v1/logout", "harmless to repeat"),
     ("/v1/chat", "a question is known by its own row, and its answer by it"),
+    ("/v1/agents/{id}/try", "as /v1/chat: it/trials.rs"),
     ("/v1/conversations/{id}/hand-over", "harmless to repeat: people are told once"),
     ("/v1/identity", "harmless to repeat"),
     (
@@ -105,7 +106,7 @@ impl Ground {
 
 #[test]
 fn every_route_that_creates_takes_a_key() {
-    // What a form does twice is done twice: a browser asks before it sends one again.
+    // A form has its key in itself: see below.
     let posts = |route: &&Route| {
         route.method == "POST" && !matches!(route.run, Run::Program(..)) && !route.for_browsers()
     };
@@ -141,6 +142,50 @@ async fn the_same_request_again_is_answered_as_before_and_makes_nothing() {
     for _ in 0..2 {
         ground.company.owner(Method::POST, "/v1/knowledge", Some(body.clone()), 201).await;
     }
+}
+
+/// A form that is sent twice, one after the other or at once, creates once; a page loaded anew has another key.
+#[tokio::test]
+async fn a_form_pressed_twice_creates_once() {
+    let ground = Ground::new().await;
+    let owner = &ground.company.owner;
+    let send = async |path: &str, fields: &Value| {
+        let request = ground.company.request(owner, Method::POST, path);
+        let response = with(request, path, fields).send().await.unwrap();
+        let to = response.headers().get("location").map(|to| to.to_str().unwrap().to_owned());
+        (response.status().as_u16(), to.unwrap_or_default())
+    };
+    for (path, table) in CREATING.iter().filter(|(path, _)| {
+        let form = path.replacen("/v1/", "/dashboard/", 1).replace("/pages", "/site");
+        ROUTES.iter().any(|route| route.path == form && route.method == "POST")
+    }) {
+        let form = path.replacen("/v1/", "/dashboard/", 1).replace("/pages", "/site");
+        let mut fields = body(path);
+        fields[":key"] = key().into();
+        let before = ground.count(table).await;
+        let (status, to) = send(&form, &fields).await;
+        let answers = join_all((0..4).map(|_| send(&form, &fields))).await;
+        assert_eq!(ground.count(table).await, before + 1, "{form}: {answers:?}");
+        assert!(
+            answers.iter().all(|answer| *answer == (status, to.clone())),
+            "{form}: {status} {to} {answers:?}"
+        );
+        // At once, with nothing before.
+        let mut fields = body(path);
+        fields[":key"] = key().into();
+        let answers = join_all((0..4).map(|_| send(&form, &fields))).await;
+        assert_eq!(ground.count(table).await, before + 2, "{form}: {answers:?}");
+        let fine = |(status, _): &(u16, String)| [200, 303].contains(status) || *path == "/v1/api-keys";
+        assert!(answers.iter().all(fine), "{form}: {answers:?}");
+    }
+    // Of another page, the same fields are another form; so are other fields of the same page.
+    let mut entry = body("/v1/knowledge");
+    let before = ground.count("knowledge_entries").await;
+    for (key, answer) in [("a", "One."), ("b", "One."), ("b", "Two."), ("b", "Two.")] {
+        (entry[":key"], entry["answer"]) = (key.into(), answer.into());
+        assert_eq!(send("/dashboard/knowledge", &entry).await.0, 303);
+    }
+    assert_eq!(ground.count("knowledge_entries").await, before + 3);
 }
 
 #[tokio::test]

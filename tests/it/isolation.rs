@@ -32,7 +32,7 @@ fn body(route: &Route) -> Option<Value> {
 async fn id_of(company: &Company, route: &Route) -> String {
     let path = twin(route).1;
     let (table, column) = match path.as_str() {
-        "/v1/agents/{id}" => ("agents", "agent_id"),
+        "/v1/agents/{id}" | "/v1/agents/{id}/try" => ("agents", "agent_id"),
         "/v1/knowledge/{id}" => ("knowledge_entries", "entry_id"),
         "/v1/providers/{id}" | "/v1/providers/{id}/test" => ("providers", "provider_id"),
         "/v1/api-keys/{id}" => ("api_keys", "api_key_id"),

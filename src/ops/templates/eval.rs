@@ -119,7 +119,8 @@ impl<'client> Company<'client> {
         }
         let begin = [company.conversation.as_str(), &company.visitor].map(Param::from);
         let [conversation, visitor] = begin;
-        company.run(CONVERSATION_BEGIN.text(), &[conversation, visitor, Param::null()]).await?;
+        let begin = [conversation, visitor, Param::null(), Param::from("false")];
+        company.run(CONVERSATION_BEGIN.text(), &begin).await?;
         Ok(company)
     }
 
