@@ -18,10 +18,12 @@ use crate::tenant::auth::SESSION_COOKIE;
 pub mod agents;
 pub mod budget;
 pub mod door;
+pub mod drafts;
 pub mod form;
 pub mod inbox;
 pub mod knowledge;
 pub mod leads;
+pub mod library;
 pub mod office;
 pub mod overview;
 pub mod plot;
@@ -85,6 +87,13 @@ const TABS: &[(&str, &str)] = &[
 /// What a form's answer says on the next page. A page takes only these, so that a link cannot put words in its mouth.
 const SAID: &[(&str, &str)] = &[
     ("added", "Added."),
+    ("approved", "Approved. Your assistant knows it from the next question on."),
+    ("dismissed", "Dismissed. It does not show again."),
+    ("drafted", "Drafted. Check every fact: nobody sees it until you approve it."),
+    ("kept", "Saved. It is still a draft."),
+    ("imported", "Imported. Nobody sees anything of it until you approve it."),
+    ("nothing-new", "Nothing new was in it: you have it already, or it says too little under a heading."),
+    ("updated", "Brought up to date."),
     ("ended", "Ended."),
     ("handed-back", "Handed back: the assistant answers again."),
     ("closed", "Closed."),

@@ -16,15 +16,18 @@ fn view(text: &str) -> View {
             .with(Field::line("text", "a", text, text).needed())
             .with(Field::area("b", text, text, 8_000).help("Help."))
             .with(Field::hidden("c", text))
+            .with(Field::document("g", text, 9_000).help("Help."))
             .with(Field::check("d", text, true))
             .with(Field::choice("e", text, options()))
             .with(Field::several("f", text, options()))
+            .quiet()
             .danger(text.to_owned())
     };
     let item = Item {
         title: text.into(),
         address: Some("/dashboard/x".into()),
         lines: vec![text.into()],
+        texts: vec![("Yours", text.into()), ("Theirs", text.into())],
         tags: vec![text.into()],
         calls: vec![text.into()],
         when: Stamp::parse("2026-11-22 09:30:00+00"),
@@ -34,6 +37,7 @@ fn view(text: &str) -> View {
     let table = Table { caption: text.into(), head: vec!["A"], rows: vec![vec![text.into()]] };
     View::new(Frame::sample(text), text, "Intro.")
         .below("/dashboard", "Overview")
+        .link("/dashboard/x", text)
         .narrowed(form())
         .part(Part::list(text, vec![item], "None."))
         .part(Part::table(text, table, "None."))

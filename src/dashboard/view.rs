@@ -19,6 +19,8 @@ pub struct View {
     intro: &'static str,
     /// Up to what it belongs to: address and name.
     up: Option<(&'static str, &'static str)>,
+    /// Pages beside it: address and name.
+    links: Vec<(&'static str, String)>,
     /// By which a list is narrowed; sent by reading.
     filter: Option<Form>,
     parts: Vec<Part>,
@@ -30,12 +32,18 @@ impl View {
     /// A page with nothing on it yet.
     pub fn new(frame: Frame, title: impl Into<String>, intro: &'static str) -> Self {
         let (title, parts) = (title.into(), Vec::new());
-        Self { frame, title, intro, up: None, filter: None, parts, more: None }
+        Self { frame, title, intro, up: None, links: Vec::new(), filter: None, parts, more: None }
     }
 
     /// Below another page.
     pub fn below(mut self, address: &'static str, name: &'static str) -> Self {
         self.up = Some((address, name));
+        self
+    }
+
+    /// With a way to a page beside it.
+    pub fn link(mut self, address: &'static str, name: impl Into<String>) -> Self {
+        self.links.push((address, name.into()));
         self
     }
 
@@ -120,6 +128,8 @@ pub struct Item {
     pub address: Option<String>,
     /// What is said of it.
     pub lines: Vec<String>,
+    /// Texts to be read whole, side by side where there is room, each with its name.
+    pub texts: Vec<(&'static str, String)>,
     /// What it is, in a word each.
     pub tags: Vec<String>,
     /// What calls for somebody, in a word each.
@@ -172,6 +182,18 @@ impl Form {
         Self { action: action.into(), button, kind: "quiet", ..Self::default() }
     }
 
+    /// With what is asked before it is sent.
+    pub fn asking(mut self, ask: String) -> Self {
+        self.ask = ask;
+        self
+    }
+
+    /// As a button that stands back.
+    pub fn quiet(mut self) -> Self {
+        self.kind = "quiet";
+        self
+    }
+
     /// With a danger, and what is asked before it is sent.
     pub fn danger(mut self, ask: String) -> Self {
         (self.kind, self.ask) = ("danger", ask);
@@ -215,6 +237,11 @@ impl Field {
         value: impl ToString,
     ) -> Self {
         Self { kind, name, label: label.into(), value: value.to_string(), limit: 500, ..Self::default() }
+    }
+
+    /// Several lines of text, which a file may be read into.
+    pub fn document(name: &'static str, label: impl Into<String>, limit: u32) -> Self {
+        Self { limit, ..Self::line("document", name, label, "") }
     }
 
     /// Several lines of text.
