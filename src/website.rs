@@ -82,19 +82,12 @@ impl<'scope> Crawler<'scope> {
             if asked == IMPORT_PAGES || self.is_late() {
                 break;
             }
-            if !robots.allows(address.path()) {
-                crawl.skipped.push((address.url(), "its robots.txt asks programs not to read it"));
-                continue;
-            }
             asked += 1;
-            let outcome = self.fetch(address.clone()).await;
+            let outcome = self.fetch(address.clone(), &robots).await;
             let page = outcome.and_then(|fetched| {
                 let fresh = fetched.address == address || seen.insert(fetched.address.url());
                 if !fresh {
                     return Err("it leads to a page that was read already");
-                }
-                if !robots.allows(fetched.address.path()) {
-                    return Err("its robots.txt asks programs not to read it");
                 }
                 Ok((text(&fetched.kind, &fetched.body)?, fetched.address))
             });
@@ -109,7 +102,10 @@ impl<'scope> Crawler<'scope> {
             crawl.pages.push(made);
             for link in links {
                 let Some(next) = at.join(&link, config) else { continue };
-                let wanted = next.is_beside(&start) && is_page(next.path()) && waiting.len() < WAITING;
+                let wanted = next.is_beside(&start)
+                    && is_page(next.path())
+                    && robots.allows(next.path())
+                    && waiting.len() < WAITING;
                 if wanted && seen.insert(next.url()) {
                     waiting.push_back(next);
                 }
@@ -147,9 +143,12 @@ impl<'scope> Crawler<'scope> {
     }
 
     /// A page, over a few redirects on the same website.
-    async fn fetch(&self, start: Address) -> Result<Fetched, &'static str> {
+    async fn fetch(&self, start: Address, robots: &Robots) -> Result<Fetched, &'static str> {
         let mut address = start.clone();
         for _ in 0..=REDIRECTS {
+            if !robots.allows(address.path()) {
+                return Err("its robots.txt asks programs not to read it");
+            }
             let response = self.send(&address).await?;
             if response.status().is_redirection() {
                 let next =

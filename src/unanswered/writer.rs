@@ -31,7 +31,7 @@ const DRAFT_LIMIT: usize = 4_000;
 /// Longest of a question and of an entry that the model is shown, characters.
 const QUESTION_LIMIT: usize = 500;
 const ENTRY_LIMIT: usize = 2_000;
-/// Most models that are asked, one after the other.
+/// Most providers that are asked, one after the other.
 const TRIES: usize = 3;
 
 /// `POST /v1/unanswered/{id}/draft`: has the company's own model write an answer from the entries that are nearest to the
@@ -69,6 +69,19 @@ async fn written(writer: &Visitor, id: UnansweredId, asked: Asked) -> Result<Dra
             return Err(error);
         }
     };
+    let refused = match () {
+        () if read.models.is_empty() => {
+            Some("There is no model yet. Add one under Models, or write the answer yourself")
+        }
+        () if read.hits.is_empty() => Some(
+            "Nothing that you know is near this question, so that a model would make its answer up. Write it yourself",
+        ),
+        () => None,
+    };
+    if let Some(sentence) = refused {
+        settle(scope, &asked, opening.abandon(), &[]).await;
+        return Err(conflict(sentence));
+    }
     let bounds = Bounds::of(&read.models, MAX_INPUT_TOKENS, read.budget.max_output_tokens);
     let agent = read.agent.limit();
     let mut allowance =
@@ -85,15 +98,7 @@ async fn written(writer: &Visitor, id: UnansweredId, asked: Asked) -> Result<Dra
             }
         })?;
     let mut written = Written { text: String::new(), outcomes: Vec::new() };
-    let asked_for = match () {
-        () if read.models.is_empty() => {
-            Err(conflict("There is no model yet. Add one under Models, or write the answer yourself"))
-        }
-        () if read.hits.is_empty() => Err(conflict(
-            "Nothing that you know is near this question, so that a model would make its answer up. Write it yourself",
-        )),
-        () => written.ask(scope, &read, &asked, &opening.health, &mut allowance).await,
-    };
+    let asked_for = written.ask(scope, &read, &asked, &opening.health, &mut allowance).await;
     let bill = allowance.close();
 
     // What was spent is kept, whatever came of it.
@@ -193,13 +198,19 @@ impl Written {
             max_output_tokens: prompt.max_output_tokens,
         };
         let left = Left { microusd: allowance.left_microusd(), tokens: allowance.left_tokens() };
-        for choice in smart_router::rank(&read.models, &wanted, left, health).into_iter().take(TRIES) {
+        // A provider whose account is no good is not asked for another of its models.
+        let mut given_up = Vec::new();
+        for choice in smart_router::rank(&read.models, &wanted, left, health) {
+            if given_up.len() >= TRIES || given_up.contains(&choice.provider()) {
+                continue;
+            }
             let choice = if self.outcomes.is_empty() { choice } else { choice.as_fallback() };
             prompt.max_output_tokens = choice.max_output_tokens();
             if self.call(scope, &choice, &prompt, allowance).await? {
                 return Ok(());
             }
             self.text.clear();
+            given_up.push(choice.provider());
         }
         Err(conflict("No model answered within the budget. Try again later, or write the answer yourself"))
     }
