@@ -414,7 +414,7 @@ pub(super) async fn draft(company: &Company) -> String {
 pub(super) async fn unanswered(company: &Company) -> String {
     let sql = "with asked as (
                    insert into messages (company_id, message_id, conversation_id, author, body)
-                   select company_id, gen_random_uuid(), conversation_id, 'visitor', 'Do you fix leaks? ' || gen_random_uuid()
+                   select company_id, gen_random_uuid(), conversation_id, 'visitor', 'Do you fix leaks? zq' || replace(gen_random_uuid()::text, '-', '')
                    from conversations where company_id = $1::text::uuid limit 1
                    returning company_id, message_id, conversation_id, body
                ),
