@@ -71,7 +71,7 @@ pub async fn list(member: Member, call: Call) -> Result<Response<Body>, Error> {
     .below(TAB, "Knowledge")
     .part(Part::list(heading, items, "Nothing waits for you."));
     if shown > 0 {
-        view = view.part(Part::form(approve)).part(Part::form(discard));
+        view = view.part(Part::buttons(vec![approve, discard]));
     }
     view.more(more).part(Part::form(website)).part(Part::form(import)).draw()
 }
@@ -124,8 +124,7 @@ pub async fn show(member: Member, call: Call) -> Result<Response<Body>, Error> {
         .below(DRAFTS, "Import and drafts")
         .part(Part::text("", origin(&draft)))
         .part(Part::form(edit))
-        .part(Part::form(approve))
-        .part(Part::form(discard))
+        .part(Part::buttons(vec![approve, discard]))
         .draw()
 }
 

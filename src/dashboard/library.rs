@@ -187,11 +187,12 @@ pub async fn updates(member: Member, call: Call) -> Result<Response<Body>, Error
         let slugs = || rows.iter().map(|row| row.text("slug"));
         view = view.part(Part::list(format!("{name} that you edited: {}", rows.len()), items.collect(), ""));
         if rows.len() > 1 {
-            view = view
-                .part(Part::form(chosen("Take all of the template's", "accept", kind, slugs()).asking(
-                    format!("Take the template's text for all {} of these? Yours are replaced.", rows.len()),
-                )))
-                .part(Part::form(chosen("Keep all of mine", "keep", kind, slugs())));
+            let ask =
+                format!("Take the template's text for all {} of these? Yours are replaced.", rows.len());
+            view = view.part(Part::buttons(vec![
+                chosen("Take all of the template's", "accept", kind, slugs()).asking(ask),
+                chosen("Keep all of mine", "keep", kind, slugs()),
+            ]));
         }
     }
     let none =

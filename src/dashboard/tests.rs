@@ -43,6 +43,7 @@ fn view(text: &str) -> View {
         .part(Part::table(text, table, "None."))
         .part(Part::text(text, text))
         .part(Part::form(form()))
+        .part(Part::buttons(vec![form()]))
         .part(Part::list("Empty", Vec::new(), "None of these."))
         .more(Some("/dashboard/x?from=40".into()))
 }

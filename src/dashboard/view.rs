@@ -84,6 +84,8 @@ pub struct Part {
     none: &'static str,
     table: Option<Table>,
     form: Option<Form>,
+    /// What may be done with a press, beside each other.
+    buttons: Vec<Form>,
 }
 
 impl Part {
@@ -95,6 +97,11 @@ impl Part {
     /// A form.
     pub fn form(form: Form) -> Self {
         Self { form: Some(form), ..Self::default() }
+    }
+
+    /// Buttons beside each other.
+    pub fn buttons(buttons: Vec<Form>) -> Self {
+        Self { buttons, ..Self::default() }
     }
 
     /// A table.

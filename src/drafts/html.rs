@@ -459,12 +459,14 @@ mod tests {
         }
     }
 
+    /// Were one of these read more than once, the largest page would take minutes.
     #[test]
-    fn a_hostile_page_takes_no_time() {
-        let started = std::time::Instant::now();
-        for part in ["<", "<a ", "<div>", "&", "<!--", "<a href='", "<script>", "</", "<p title=\""] {
-            read(&part.repeat(500_000 / part.len()));
+    fn a_hostile_page_is_read_once() {
+        for part in
+            ["<", "<a ", "<div>", "&", "<!--", "<a href='", "<script>", "</", "<p title=\"", "<h1>x", "<nav>"]
+        {
+            let page = read(&part.repeat(500_000 / part.len()));
+            assert!(page.blocks.len() <= BLOCKS && page.links.len() <= LINKS, "{part}");
         }
-        assert!(started.elapsed().as_secs() < 5, "{:?}", started.elapsed());
     }
 }
