@@ -85,10 +85,13 @@ pub(crate) fn blocks(text: &str) -> Vec<Block> {
             paragraph(&mut lines, &mut blocks);
         } else {
             let item = ["- ", "* ", "+ "].iter().find_map(|sign| bare.strip_prefix(sign));
-            if item.is_some() {
-                paragraph(&mut lines, &mut blocks);
+            match item {
+                Some(item) => {
+                    paragraph(&mut lines, &mut blocks);
+                    lines.push(format!("- {}", plain(item)));
+                }
+                None => lines.push(plain(bare.trim_start_matches("> "))),
             }
-            lines.push(plain(item.unwrap_or(bare).trim_start_matches("> ")));
         }
     }
     blocks.retain(|block| {
@@ -98,13 +101,18 @@ pub(crate) fn blocks(text: &str) -> Vec<Block> {
     blocks
 }
 
-/// Ends a paragraph. One that is a single short line without a sentence's end, or with a question mark, is a heading.
+/// Ends a paragraph. A single line with a question mark, or a short one without a sentence's end that follows no heading, is
+/// a heading; an item of a list is none.
 fn paragraph(lines: &mut Vec<String>, blocks: &mut Vec<Block>) {
     let text = squeezed(&lines.join(" "));
     let length = text.chars().count();
-    let named =
-        length <= 60 && !text.ends_with(['.', ',', ';', ':', '!', '…', ')']) && text.split(' ').count() <= 8;
-    let single = lines.len() == 1 && ((text.ends_with('?') && length <= 200) || named);
+    let follows = matches!(blocks.last(), Some(Block::Heading(_)));
+    let named = !follows
+        && length <= 60
+        && !text.ends_with(['.', ',', ';', ':', '!', '…', ')'])
+        && text.split(' ').count() <= 8;
+    let single =
+        lines.len() == 1 && !text.starts_with("- ") && ((text.ends_with('?') && length <= 200) || named);
     lines.clear();
     if !text.is_empty() {
         blocks.push(if single { Block::Heading(text) } else { Block::Text(text) });
@@ -308,6 +316,15 @@ mod tests {
         );
         let none = questions(&format!("{}.", words(30)));
         assert_eq!(none, ["What should customers know?"]);
+        // What stands alone under a heading is its text, and so is an item of a list.
+        let hours = cut(
+            "",
+            blocks(
+                "## Opening hours?\n\nMon to Fri 8-5\n\n## What do you mend?\n\n* Taps\n* Pipes and drains\n",
+            ),
+        );
+        let said: Vec<_> = hours.sections.iter().map(|one| one.answer.as_str()).collect();
+        assert_eq!(said, ["Mon to Fri 8-5", "- Taps\n- Pipes and drains"]);
         // In a fence nothing is a heading.
         assert_eq!(questions(&format!("```\n# no\n{}\n```", words(40))), ["What should customers know?"]);
     }
