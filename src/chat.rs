@@ -9,6 +9,7 @@ mod prompt;
 mod question;
 mod replay;
 
+pub(crate) use prompt::MAX_INPUT_TOKENS;
 pub use question::Question;
 
 use futures_util::future::join;
@@ -16,7 +17,7 @@ use http::{HeaderValue, Response};
 
 use self::events::{Done, Event, Format, Listener, Sse};
 use self::model::Asked;
-use self::prompt::{MAX_INPUT_TOKENS, Read};
+use self::prompt::Read;
 use self::question::Ask;
 use crate::config::MEMORY_DAYS;
 use crate::conversations::{ANSWER_ADD, Source};
@@ -343,7 +344,7 @@ impl Told {
 
 impl crate::agents::Answering {
     /// The agent's own limit, where it has one.
-    fn limit(&self) -> Option<AgentLimit> {
+    pub(crate) fn limit(&self) -> Option<AgentLimit> {
         Some(AgentLimit {
             agent: self.agent_id,
             daily_limit_microusd: self.daily_limit_microusd?,

@@ -49,6 +49,22 @@ pub const VISITORS_PER_HOUR: u64 = 120;
 pub const PROVIDER_CHECK_TIMEOUT_MS: u32 = 10_000;
 /// Largest request body, bytes.
 pub const BODY_LIMIT: usize = 64 * 1024;
+/// Largest body of a request that brings a document, bytes: what browsers send of a text may be three times as long.
+pub const DOCUMENT_BODY_LIMIT: usize = 640 * 1024;
+/// Longest document that is imported, characters.
+pub const DOCUMENT_LIMIT: usize = 200_000;
+/// Most drafts that a company may have waiting.
+pub const DRAFTS_LIMIT: u32 = 500;
+/// Most pages that one import of a website reads.
+pub const IMPORT_PAGES: usize = 20;
+/// Largest page of a website that is imported, bytes.
+pub const IMPORT_PAGE_LIMIT: usize = 512 * 1024;
+/// Milliseconds after which an import of a website ends with what it has.
+pub const IMPORT_MS: u64 = 25_000;
+/// Milliseconds that a website may take to begin its answer, and between two pieces of it.
+pub const IMPORT_WAIT_MS: u32 = 6_000;
+/// Most imports of a website a company's day.
+pub const IMPORTS_A_DAY: u32 = 20;
 /// Largest answer of Postgres or Redis, bytes.
 pub const REPLY_LIMIT: usize = 10 * 1024 * 1024;
 
@@ -67,6 +83,9 @@ pub struct Config {
     /// begins with `*.` stands for all that have one label in its place. None by default: a base URL is where a company's
     /// key is sent.
     pub compatible_hosts: Vec<String>,
+    /// This machine's own `host:port`s from which a website may be imported in clear text (`IMPORT_HOSTS`, separated by
+    /// commas): only for development, so only `127.0.0.1` and `localhost`, and only where `ROOT_URL` is http. None by default.
+    pub import_hosts: Vec<String>,
     /// Whom to tell of a security hole: a URL, `mailto:` included (`SECURITY_CONTACT`; `mailto:security@<root>` by default).
     pub security_contact: String,
     /// The header in which the edge says where a request comes from (`ADDRESS_HEADER`; `cf-connecting-ip` by default, which
@@ -97,17 +116,29 @@ impl Config {
         if !security_contact.contains(':') || security_contact.chars().any(char::is_control) {
             return Err(ConfigError("SECURITY_CONTACT", "is no URL, such as mailto:security@example.com"));
         }
+        let list = |name: &str| -> Vec<String> {
+            or(name, "")
+                .split(',')
+                .map(|host| host.trim().to_ascii_lowercase())
+                .filter(|host| !host.is_empty())
+                .collect()
+        };
+        let import_hosts = list("IMPORT_HOSTS");
+        let here = |host: &String| host.starts_with("127.0.0.1:") || host.starts_with("localhost:");
+        if !import_hosts.is_empty() && (root.scheme != "http" || !import_hosts.iter().all(here)) {
+            return Err(ConfigError(
+                "IMPORT_HOSTS",
+                "is for development: it takes 127.0.0.1:port and localhost:port, where ROOT_URL is http",
+            ));
+        }
         Ok(Self {
             root,
+            import_hosts,
             security_contact,
             openai_url: base("OPENAI_URL", "https://api.openai.com/v1")?,
             anthropic_url: base("ANTHROPIC_URL", "https://api.anthropic.com/v1")?,
             gemini_url: base("GEMINI_URL", "https://generativelanguage.googleapis.com/v1beta")?,
-            compatible_hosts: or("COMPATIBLE_HOSTS", "")
-                .split(',')
-                .map(|host| host.trim().to_ascii_lowercase())
-                .filter(|host| !host.is_empty())
-                .collect(),
+            compatible_hosts: list("COMPATIBLE_HOSTS"),
             address_header: or("ADDRESS_HEADER", "cf-connecting-ip").to_ascii_lowercase(),
             secrets: Secrets::parse(&get)?,
         })

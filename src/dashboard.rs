@@ -19,11 +19,13 @@ pub mod agents;
 pub mod budget;
 pub mod checklist;
 pub mod door;
+pub mod drafts;
 pub mod form;
 pub mod hours;
 pub mod inbox;
 pub mod knowledge;
 pub mod leads;
+pub mod library;
 pub mod office;
 pub mod overview;
 pub mod plan;
@@ -111,6 +113,13 @@ pub(crate) fn is_tab(address: &str) -> bool {
 const SAID: &[(&str, &str)] = &[
     ("added", "Added."),
     ("answered", "Answered below."),
+    ("approved", "Approved. Your assistant knows it from the next question on."),
+    ("dismissed", "Dismissed. It does not show again."),
+    ("drafted", "Drafted. Check every fact: nobody sees it until you approve it."),
+    ("kept", "Saved. It is still a draft."),
+    ("imported", "Imported. Nobody sees anything of it until you approve it."),
+    ("nothing-new", "Nothing new was in it: you have it already, or it says too little under a heading."),
+    ("updated", "Brought up to date."),
     ("ended", "Ended."),
     ("handed-back", "Handed back: the assistant answers again."),
     ("closed", "Closed."),

@@ -69,6 +69,10 @@ ids! {
     CategoryId,
     /// A knowledge entry: a question and its answer.
     EntryId,
+    /// What may become a knowledge entry.
+    DraftId,
+    /// A question that no agent could answer: the digest of its text.
+    UnansweredId,
     /// A company's account at a model provider, with its sealed key.
     ProviderId,
     /// A budget reservation; also the usage ledger's key, so that a turn is charged once.

@@ -6,8 +6,9 @@
 //! for its industry, and the agent's scope, which narrows the second.
 
 mod search;
+pub mod trial;
 
-pub use search::{ANSWER_SCORE, Hit, KNOWLEDGE_SEARCH};
+pub use search::{ANSWER_SCORE, Hit, KNOWLEDGE_SEARCH, Layer};
 
 use http::{Response, StatusCode};
 use serde::{Deserialize, Serialize};
@@ -23,6 +24,7 @@ use crate::platform::Body;
 use crate::routes::{Call, json as answer, no_content};
 use crate::tenant::TenantSql;
 use crate::tenant::auth::Member;
+use crate::tenant::postgres::Param;
 
 /// `GET /v1/knowledge/categories`.
 ///
@@ -35,15 +37,19 @@ pub async fn category_list(member: Member) -> Result<Response<Body>, Error> {
     answer(StatusCode::OK, &json!({ "categories": rows.all(categories)? }))
 }
 
-/// `GET /v1/knowledge`.
+/// `GET /v1/knowledge`: the entries that fit `q` (all of its words), `category` (its short name) and `confirm=true`, `limit`
+/// of them after the first `from`; all, up to 2,000, where nothing is said. `total` is how many fit.
 ///
 /// # Errors
 /// As every batch.
-pub async fn list(member: Member) -> Result<Response<Body>, Error> {
+pub async fn list(member: Member, call: Call) -> Result<Response<Body>, Error> {
+    let limit = call.query("limit").and_then(|limit| limit.parse().ok()).unwrap_or(LIST_LIMIT);
     let mut batch = member.scope.batch();
-    let entries = batch.add::<Entry>(ENTRY_LIST, params![]);
+    let entries = batch.add::<Entry>(ENTRY_LIST, Filter::of(&call).params(limit));
     let mut rows = batch.send().await?;
-    answer(StatusCode::OK, &json!({ "entries": rows.all(entries)? }))
+    let entries = rows.all(entries)?;
+    let total = entries.first().map_or(0, |entry| entry.total);
+    answer(StatusCode::OK, &json!({ "entries": entries, "total": total }))
 }
 
 /// `GET /v1/knowledge/{id}`.
@@ -68,10 +74,7 @@ pub async fn add(member: Member, call: Call) -> Result<Response<Body>, Error> {
 
 async fn add_once(member: &Member, call: &Call) -> Result<Response<Body>, Error> {
     let new = call.json::<NewEntry>().await?;
-    let texts = [("question", Some(&new.question), 500), ("answer", Some(&new.answer), 8_000)];
-    check_texts(&texts)?;
-    check_texts(&[("keywords", Some(&new.keywords), 2_000)])
-        .or_else(|e| if new.keywords.is_empty() { Ok(()) } else { Err(e) })?;
+    new.check()?;
     let id = EntryId::new(member.scope.platform());
     let mut batch = member.scope.batch_once();
     let added = batch.run(ENTRY_ADD, params![id, &new.category, new.question, new.answer, new.keywords]);
@@ -117,6 +120,42 @@ pub async fn remove(member: Member, call: Call) -> Result<Response<Body>, Error>
     Ok(no_content())
 }
 
+/// Most entries of one answer.
+const LIST_LIMIT: u32 = 2_000;
+
+/// Which entries are listed, as a query says it.
+#[derive(Default)]
+pub(crate) struct Filter {
+    /// Words, all of which stand somewhere in the entry.
+    pub(crate) text: String,
+    /// Short name of a category; empty: all.
+    pub(crate) category: String,
+    /// Only those that are still to be confirmed.
+    pub(crate) confirm: bool,
+    /// So many are left out before the first.
+    pub(crate) from: u32,
+}
+
+impl Filter {
+    /// What the query asks for; what makes no sense in it narrows nothing.
+    pub(crate) fn of(call: &Call) -> Self {
+        let field = |name: &str| call.query(name).unwrap_or_default().trim().replace('\0', "");
+        let from = field("from").parse().unwrap_or(0);
+        Self {
+            text: field("q").chars().take(300).collect(),
+            category: field("category"),
+            confirm: field("confirm") == "true",
+            from,
+        }
+    }
+
+    /// As [`ENTRY_LIST`] takes it.
+    pub(crate) fn params(&self, limit: u32) -> Vec<Param> {
+        let words: Vec<String> = self.text.to_lowercase().split_whitespace().map(str::to_owned).collect();
+        params![&self.category, self.confirm, words, limit.min(LIST_LIMIT), self.from.min(1_000_000)]
+    }
+}
+
 /// That each text given has between one and so many characters.
 pub(crate) fn check_texts(texts: &[(&str, Option<&String>, usize)]) -> Result<(), Error> {
     for (name, text, limit) in texts {
@@ -138,7 +177,8 @@ fn check_keywords(keywords: Option<&String>) -> Result<(), Error> {
     check_texts(&[("keywords", keywords.filter(|keywords| !keywords.is_empty()), 2_000)])
 }
 
-fn no_category(slug: &str) -> Error {
+/// What is said when there is no category of that short name.
+pub(crate) fn no_category(slug: &str) -> Error {
     Error::Invalid(format!("There is no category {slug:?}. GET /v1/knowledge/categories lists them."))
 }
 
@@ -161,17 +201,31 @@ pub(crate) struct Entry {
     pub(crate) keywords: String,
     pub(crate) to_confirm: bool,
     origin: String,
+    /// The page that it was taken from.
+    source_url: Option<String>,
     updated_at: String,
+    /// How many fit, where it is one of a list.
+    #[serde(deserialize_with = "or_default", skip_serializing)]
+    pub(crate) total: u32,
 }
 
+/// An entry that is to be.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct NewEntry {
-    category: String,
-    question: String,
-    answer: String,
+pub(crate) struct NewEntry {
+    pub(crate) category: String,
+    pub(crate) question: String,
+    pub(crate) answer: String,
     #[serde(deserialize_with = "or_default")]
-    keywords: String,
+    pub(crate) keywords: String,
+}
+
+impl NewEntry {
+    /// That its texts are there and no longer than they may be.
+    pub(crate) fn check(&self) -> Result<(), Error> {
+        check_texts(&[("question", Some(&self.question), 500), ("answer", Some(&self.answer), 8_000)])?;
+        check_keywords(Some(&self.keywords))
+    }
 }
 
 #[derive(Deserialize)]
@@ -193,18 +247,24 @@ pub(crate) const CATEGORY_LIST: TenantSql = crate::sql!(
      order by c.position, c.slug"
 );
 
-/// All entries, in their categories' order.
+/// The entries of a category (`$2`, empty for all), to be confirmed or not (`$3`), that have all of these words (`$4`), in
+/// their categories' order: `$5` of them after the first `$6`. See [`Filter`].
 pub(crate) const ENTRY_LIST: TenantSql = crate::sql!(
-    "select e.entry_id, c.slug as category, e.question, e.answer, e.keywords, e.to_confirm, e.origin, e.updated_at
+    "select e.entry_id, c.slug as category, e.question, e.answer, e.keywords, e.to_confirm, e.origin, e.source_url,
+            e.updated_at, count(*) over () as total
      from knowledge_entries e
      join knowledge_categories c on c.company_id = e.company_id and c.category_id = e.category_id
-     where e.company_id = $1
+     where e.company_id = $1 and ($2::text = '' or c.slug = $2) and (e.to_confirm or not $3::boolean)
+       and not exists (select from unnest($4::text[]) word
+                       where strpos(lower(concat_ws(' ', e.question, e.answer, e.keywords)), word) = 0)
      order by c.position, e.position, e.entry_id
-     limit 2000"
+     limit $5 offset $6"
 );
 
-const ENTRY_READ: TenantSql = crate::sql!(
-    "select e.entry_id, c.slug as category, e.question, e.answer, e.keywords, e.to_confirm, e.origin, e.updated_at
+/// An entry by its id.
+pub(crate) const ENTRY_READ: TenantSql = crate::sql!(
+    "select e.entry_id, c.slug as category, e.question, e.answer, e.keywords, e.to_confirm, e.origin, e.source_url,
+            e.updated_at
      from knowledge_entries e
      join knowledge_categories c on c.company_id = e.company_id and c.category_id = e.category_id
      where e.company_id = $1 and e.entry_id = $2"

@@ -26,6 +26,7 @@ pub mod company;
 pub mod conversations;
 pub mod cron;
 pub mod dashboard;
+pub mod drafts;
 pub mod idempotency;
 pub mod inbox;
 pub mod knowledge;
@@ -40,6 +41,8 @@ pub mod provisioning;
 pub mod sessions;
 pub mod site;
 pub mod team;
+pub mod unanswered;
+pub mod website;
 pub mod widget;
 
 pub mod calendar;

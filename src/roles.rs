@@ -98,6 +98,7 @@ const AREAS: &[(&str, &str, &str)] = &[
     ("team", "team.read", "team.write"),
     ("templates", "templates.read", "templates.write"),
     ("terms", "terms.read", "terms.write"),
+    ("unanswered", "conversations.read", "knowledge.write"),
     ("usage", "budget.read", "budget.write"),
     ("widget-preview", "widget.read", "widget.write"),
     ("widget-settings", "widget.read", "widget.write"),

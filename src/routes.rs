@@ -16,7 +16,7 @@ use http::{HeaderName, HeaderValue, Method, StatusCode};
 use serde::{Deserialize, Serialize};
 
 use crate::api_keys::KeyScope;
-use crate::config::{Config, Place};
+use crate::config::{BODY_LIMIT, Config, Place};
 use crate::dashboard;
 use crate::error::Error;
 use crate::ids::{CompanyId, RequestId};
@@ -225,6 +225,7 @@ async fn answer(
         path,
         origin: None,
         body,
+        body_limit: Cell::new(BODY_LIMIT),
         query,
         params,
         company,

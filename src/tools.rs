@@ -278,7 +278,8 @@ async fn look_up_knowledge(
     let given: Arguments = arguments(call)?;
     check_texts(&[("query", Some(&given.query), 300)])?;
     let mut batch = visitor.scope.batch();
-    let hits = batch.add::<Hit>(KNOWLEDGE_SEARCH, params![given.query, conversation, visitor.id]);
+    let hits =
+        batch.add::<Hit>(KNOWLEDGE_SEARCH, params![given.query, conversation, visitor.id, None::<&str>]);
     let mut found = batch.send().await?.all(hits)?;
     found.truncate(4);
     if found.is_empty() {

@@ -37,8 +37,9 @@ pub async fn apply(member: Member, call: Call) -> Result<Response<Body>, Error> 
     let mut batch = member.scope.batch();
     for (statements, rows) in [(ACCEPTS, &chosen.accept), (KEEPS, &chosen.keep)] {
         for (kind, sql) in statements {
+            let named = rows.iter().filter(|row| row.kind == *kind);
             let slugs: Vec<String> =
-                rows.iter().filter(|row| row.kind == *kind).map(|row| row.slug.clone()).collect();
+                named.flat_map(|row| row.slugs.iter().chain(&row.slug)).cloned().collect();
             if !slugs.is_empty() {
                 batch.run(*sql, params![slugs]);
             }
@@ -89,5 +90,8 @@ struct Chosen {
 #[serde(deny_unknown_fields)]
 struct Named {
     kind: Kind,
-    slug: String,
+    slug: Option<String>,
+    /// Several of the kind.
+    #[serde(deserialize_with = "or_default")]
+    slugs: Vec<String>,
 }

@@ -187,6 +187,21 @@ impl Company {
             "insert into tool_calls (company_id, message_id, call, tool, arguments, outcome, done)
              select company_id, message_id, 1, 'look_up_knowledge', '{\"query\": \"visit\"}', 'A visit costs something.', true
              from messages where company_id = $1::text::uuid and author = 'visitor' limit 1 returning 1",
+            "insert into knowledge_drafts (company_id, draft_id, category_id, source, source_url, question, answer)
+             select company_id, gen_random_uuid(), category_id, 'website', 'https://www.example.com/about', 'Who?', 'We are.'
+             from knowledge_categories where company_id = $1::text::uuid limit 1 returning 1",
+            "with asked as (
+                 insert into messages (company_id, message_id, conversation_id, author, body)
+                 select company_id, gen_random_uuid(), conversation_id, 'visitor', 'Do you mend ' || gen_random_uuid() || '?'
+                 from conversations where company_id = $1::text::uuid limit 1
+                 returning company_id, message_id, conversation_id, body
+             ),
+             told as (
+                 insert into messages (company_id, message_id, conversation_id, author, body, source, answers)
+                 select company_id, gen_random_uuid(), conversation_id, 'agent', 'Nobody knows.', 'none', message_id from asked
+             )
+             insert into settled_questions (company_id, unanswered_id, outcome)
+             select company_id, text_digest(body), 'dismissed' from asked returning 1",
             "insert into budget_alerts (company_id, period, starts, percent, used, allowed)
              values ($1::text::uuid, 'day', '2026-11-22', 50, 1, 2) returning 1",
         ] {

@@ -72,6 +72,7 @@ impl Core {
             "CRON_TOKEN" => Some(CRON_TOKEN.to_owned()),
             "PLATFORM_OPENAI_KEY" => Some("test-ok-platform".to_owned()),
             "OPENAI_URL" | "ANTHROPIC_URL" | "GEMINI_URL" => Some(stand.upstream.url().to_owned()),
+            "IMPORT_HOSTS" => Some(stand.website.host().to_owned()),
             _ => None,
         });
         Self { stand, native: Native::default(), app: Rc::new(App::new(config.unwrap())) }

@@ -17,4 +17,5 @@ pub mod stand;
 pub mod tally;
 pub mod token;
 pub mod upstream;
+pub mod website;
 pub mod wire;

@@ -50,6 +50,8 @@ pub enum Part {
     Redis,
     /// A model provider.
     Model,
+    /// A website.
+    Website,
 }
 
 impl Part {
@@ -57,6 +59,7 @@ impl Part {
         match url {
             _ if url.ends_with("/sql") => Self::Postgres,
             _ if url.ends_with("/chat/completions") || url.ends_with("/messages") => Self::Model,
+            _ if url.ends_with("/robots.txt") || url.contains("/site/") => Self::Website,
             _ => Self::Redis,
         }
     }

@@ -10,6 +10,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::{Mutex, OnceLock};
 
 use crate::upstream::Upstream;
+use crate::website::{Page, Website};
 
 /// The runtime that the worker is built for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,6 +59,10 @@ pub struct Stand {
     pub logs: PathBuf,
     /// What the worker takes for OpenAI, Anthropic and Google.
     pub upstream: Upstream,
+    /// A website that may be imported.
+    pub website: Website,
+    /// One whose `robots.txt` cannot be had.
+    pub closed: Website,
     pids: serde_json::Value,
     http: reqwest::Client,
     // Its standard input stays open as long as this process lives.
@@ -92,6 +97,11 @@ impl Stand {
         };
         let compatible = upstream.url().trim_start_matches("http://").trim_end_matches("/v1");
 
+        let robots = "User-agent: *\nDisallow: /site/*/private\n";
+        let website = Website::start(Page::Text("text/plain", robots.into()));
+        let closed = Website::start(Page::Status(503));
+        let import = format!("{}, {}", website.host(), closed.host());
+
         let mut command = Command::new(&tool);
         command
             .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap())
@@ -103,6 +113,7 @@ impl Stand {
             .args(["--set", &format!("ANTHROPIC_URL={}", upstream.url())])
             .args(["--set", &format!("GEMINI_URL={}", upstream.url())])
             .args(["--set", &format!("COMPATIBLE_HOSTS={compatible}")])
+            .args(["--set", &format!("IMPORT_HOSTS={import}")])
             .env_remove("DATABASE_URL")
             .env_remove("REDIS_URL")
             .stdin(Stdio::piped())
@@ -129,6 +140,8 @@ impl Stand {
             redis_native_url: text("redis_native_url"),
             logs: text("logs").into(),
             upstream,
+            website,
+            closed,
             pids: ready.get("pids").unwrap().clone(),
             http: client(),
             _process: process,

@@ -21,7 +21,7 @@ const HISTORY_LIMIT: usize = 12_000;
 /// Most bytes of what tools are told and answer in one turn.
 pub(super) const TOOLS_LIMIT: usize = 6_000;
 /// No prompt has more input tokens than this: a token is at least a byte, and each turn and tool has some around it.
-pub(super) const MAX_INPUT_TOKENS: u32 =
+pub(crate) const MAX_INPUT_TOKENS: u32 =
     (SYSTEM_LIMIT + HISTORY_LIMIT + QUESTION_LIMIT + TOOLS_LIMIT) as u32 + 4_000;
 
 /// What an answer needs, read with the question's own batch.

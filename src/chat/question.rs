@@ -129,7 +129,7 @@ impl Question {
         let agent = batch.add::<Answering>(AGENT_ANSWERING, params![conversation, id, day]);
         let tools = batch.add::<ToolName>(TOOL_LIST, params![conversation, id]);
         let contexts = batch.add::<Context>(CONTEXT_LIST, params![]);
-        let hits = batch.add::<Hit>(KNOWLEDGE_SEARCH, params![&self.text, conversation, id]);
+        let hits = batch.add::<Hit>(KNOWLEDGE_SEARCH, params![&self.text, conversation, id, None::<&str>]);
         let history = batch.add::<Said>(HISTORY_LIST, params![conversation, id, self.message]);
         let memories = batch.add::<Recalled>(MEMORY_LIST, params![conversation, id]);
         let models = batch.add::<Model>(MODEL_LIST, params![visitor.scope.platform_kinds()]);

@@ -17,9 +17,11 @@ fn view(text: &str) -> View {
             .with(Field::line("text", "a", text, text).needed())
             .with(Field::area("b", text, text, 8_000).help("Help.").counted())
             .with(Field::hidden("c", text))
+            .with(Field::document("g", text, 9_000).help("Help."))
             .with(Field::check("d", text, true))
             .with(Field::choice("e", text, options()))
             .with(Field::several("f", text, options()))
+            .quiet()
             .danger(text.to_owned())
             .preview(Preview { address: "/dashboard/y".into(), title: "Preview", scripts: false })
     };
@@ -28,6 +30,7 @@ fn view(text: &str) -> View {
         address: Some("/dashboard/x".into()),
         lines: vec![text.into()],
         whole: text.into(),
+        texts: vec![("Yours", text.into()), ("Theirs", text.into())],
         tags: vec![text.into()],
         calls: vec![text.into()],
         when: Stamp::parse("2026-11-22 09:30:00+00"),
@@ -37,12 +40,14 @@ fn view(text: &str) -> View {
     let table = Table { caption: text.into(), head: vec!["A"], rows: vec![vec![text.into()]] };
     View::new(Frame::sample(text), text, "Intro.")
         .below("/dashboard", "Overview")
+        .link("/dashboard/x", text)
         .narrowed(form())
         .part(Part::list(text, vec![item], "None."))
         .part(Part::table(text, table, "None."))
         .part(Part::text(text, text))
         .part(Part::snippet(text, text.to_owned(), "Copy it."))
         .part(Part::form(form()))
+        .part(Part::buttons(vec![form()]))
         .part(Part::list("Empty", Vec::new(), "None of these."))
         .more(Some("/dashboard/x?from=40".into()))
 }

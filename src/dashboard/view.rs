@@ -21,6 +21,8 @@ pub struct View {
     intro: &'static str,
     /// Up to what it belongs to: address and name.
     up: Option<(&'static str, &'static str)>,
+    /// Pages beside it: address and name.
+    links: Vec<(&'static str, String)>,
     /// By which a list is narrowed; sent by reading.
     filter: Option<Form>,
     parts: Vec<Part>,
@@ -32,12 +34,18 @@ impl View {
     /// A page with nothing on it yet.
     pub fn new(frame: Frame, title: impl Into<String>, intro: &'static str) -> Self {
         let (title, parts) = (title.into(), Vec::new());
-        Self { frame, title, intro, up: None, filter: None, parts, more: None }
+        Self { frame, title, intro, up: None, links: Vec::new(), filter: None, parts, more: None }
     }
 
     /// Below another page.
     pub fn below(mut self, address: &'static str, name: &'static str) -> Self {
         self.up = Some((address, name));
+        self
+    }
+
+    /// With a way to a page beside it.
+    pub fn link(mut self, address: &'static str, name: impl Into<String>) -> Self {
+        self.links.push((address, name.into()));
         self
     }
 
@@ -80,6 +88,8 @@ pub struct Part {
     form: Option<Form>,
     /// A text to be copied as it is.
     snippet: Option<String>,
+    /// What may be done with a press, beside each other.
+    buttons: Vec<Form>,
 }
 
 impl Part {
@@ -91,6 +101,11 @@ impl Part {
     /// A form.
     pub fn form(form: Form) -> Self {
         Self { form: Some(form), ..Self::default() }
+    }
+
+    /// Buttons beside each other.
+    pub fn buttons(buttons: Vec<Form>) -> Self {
+        Self { buttons, ..Self::default() }
     }
 
     /// A table.
@@ -143,6 +158,8 @@ pub struct Item {
     pub lines: Vec<String>,
     /// A text that is shown from its first to its last line.
     pub whole: String,
+    /// Texts to be read whole, side by side where there is room, each with its name.
+    pub texts: Vec<(&'static str, String)>,
     /// What it is, in a word each.
     pub tags: Vec<String>,
     /// What calls for somebody, in a word each.
@@ -208,6 +225,18 @@ impl Form {
         Self { action: action.into(), button, kind: "quiet", ..Self::default() }
     }
 
+    /// With what is asked before it is sent.
+    pub fn asking(mut self, ask: String) -> Self {
+        self.ask = ask;
+        self
+    }
+
+    /// As a button that stands back.
+    pub fn quiet(mut self) -> Self {
+        self.kind = "quiet";
+        self
+    }
+
     /// With a danger, and what is asked before it is sent.
     pub fn danger(mut self, ask: String) -> Self {
         (self.kind, self.ask) = ("danger", ask);
@@ -266,6 +295,11 @@ impl Field {
     ) -> Self {
         let (name, label, value) = (name.into(), label.into(), value.to_string());
         Self { kind, name, label, value, limit: 500, ..Self::default() }
+    }
+
+    /// Several lines of text, which a file may be read into.
+    pub fn document(name: &'static str, label: impl Into<String>, limit: u32) -> Self {
+        Self { limit, ..Self::line("document", name, label, "") }
     }
 
     /// Several lines of text.

@@ -2,7 +2,7 @@
 //!
 //! It never looks outside the scope: not for an answer, not for a word to correct a misspelt one by.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::ids::EntryId;
@@ -18,6 +18,20 @@ pub struct Hit {
     pub answer: String,
     /// How much of what the question says this entry is about: 0 to 1, rare words counting more.
     score: f64,
+    /// Whose it is.
+    layer: Layer,
+}
+
+/// Where an entry comes from; of those that fit about as well the earlier layer comes first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Layer {
+    /// Written or edited by the company's people.
+    Company,
+    /// As the company's template has it.
+    Template,
+    /// The platform's own, for all companies of the industry.
+    Platform,
 }
 
 impl Hit {
@@ -37,6 +51,18 @@ impl Hit {
     #[must_use]
     pub fn supports(&self) -> bool {
         self.score >= SUPPORT_SCORE
+    }
+
+    /// How much of what the question says this entry is about: 0 to 1.
+    #[must_use]
+    pub fn score(&self) -> f64 {
+        self.score
+    }
+
+    /// Where the entry comes from.
+    #[must_use]
+    pub fn layer(&self) -> Layer {
+        self.layer
     }
 
     /// What a reader sees of where an answer comes from.
@@ -65,6 +91,10 @@ const SUPPORT_SCORE: f64 = 0.35;
 ///
 /// Of entries that fit about as well, what the company wrote or edited comes before what came with its template, and both
 /// before what the platform knows.
+///
+/// The scope is that of the agent of a visitor's conversation (`$3`, `$4`), or, where `$5` is not null, that of the agent
+/// of this short name, the empty one standing for the default agent: so that whoever tries a search has the very one of a
+/// chat turn.
 pub const KNOWLEDGE_SEARCH: TenantSql = crate::sql!(
     "with asked as (
          select lexeme, ('''' || replace(replace(lexeme, '\\', '\\\\'), '''', '''''') || '''')::tsquery as word
@@ -72,10 +102,15 @@ pub const KNOWLEDGE_SEARCH: TenantSql = crate::sql!(
      ),
      visible as (
          select e.entry_id, e.question, e.answer, false as master, e.origin = 'company' as own, e.search
-         from conversations c
+         from (select c.company_id, c.agent_id
+               from conversations c
+               where c.company_id = $1 and c.conversation_id = $3 and c.visitor_id = $4
+               union all
+               select a.company_id, a.agent_id
+               from agents a
+               where a.company_id = $1 and case when $5::text = '' then a.is_default else a.slug = $5 end) c
          join agent_knowledge_scopes s on s.company_id = c.company_id and s.agent_id = c.agent_id
          join knowledge_entries e on e.company_id = s.company_id and e.category_id = s.category_id
-         where c.company_id = $1 and c.conversation_id = $3 and c.visitor_id = $4
          union all
          select m.id, m.question, m.answer, true, false, m.search
          from master_knowledge m
@@ -136,7 +171,8 @@ pub const KNOWLEDGE_SEARCH: TenantSql = crate::sql!(
          join words g on g.lexeme = f.lexeme
          group by f.entry_id
      )
-     select v.entry_id, v.question, v.answer, s.score::float8 as score
+     select v.entry_id, v.question, v.answer, s.score::float8 as score,
+            case when v.master then 'platform' when v.own then 'company' else 'template' end as layer
      from scored s
      join visible v on v.entry_id = s.entry_id
      where s.score > 0.15

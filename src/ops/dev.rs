@@ -140,7 +140,7 @@ async fn serve(args: &Args, port: u16, data: &Path, processes: &mut Processes) -
         ("JWT_KEYS".to_owned(), secrets.jwt_keys.clone()),
         ("MASTER_KEYS".to_owned(), secrets.master_keys.clone()),
     ];
-    let providers = ["OPENAI_URL", "ANTHROPIC_URL", "GEMINI_URL", "COMPATIBLE_HOSTS"];
+    let providers = ["OPENAI_URL", "ANTHROPIC_URL", "GEMINI_URL", "COMPATIBLE_HOSTS", "IMPORT_HOSTS"];
     settings.extend(providers.into_iter().filter_map(from_env));
     for (name, value) in &args.set {
         settings.retain(|(other, _)| other != name);

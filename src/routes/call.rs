@@ -12,7 +12,7 @@ use serde::de::DeserializeOwned;
 use sha2::{Digest as _, Sha256};
 
 use super::{App, Route};
-use crate::config::{BODY_LIMIT, Place};
+use crate::config::Place;
 use crate::dashboard::form;
 use crate::error::Error;
 use crate::fields::{Field, FieldError};
@@ -35,6 +35,7 @@ pub struct Call {
     pub(super) path: String,
     pub(super) origin: Option<HeaderValue>,
     pub(super) body: Cell<Option<Body>>,
+    pub(super) body_limit: Cell<usize>,
     pub(super) query: String,
     pub(super) params: Vec<(&'static str, String)>,
     pub(super) company: Rc<Cell<Option<CompanyId>>>,
@@ -112,14 +113,20 @@ impl Call {
         (self.route.method, &self.path)
     }
 
+    /// From now on the body may have so many bytes.
+    pub(crate) fn allow_body(&self, limit: usize) {
+        self.body_limit.set(limit);
+    }
+
     /// The whole body; it can be read again.
     ///
     /// # Errors
     /// [`Error::TooLarge`], or [`Error::Invalid`] when it breaks off.
     pub async fn bytes(&self) -> Result<Bytes, Error> {
         let body = self.body.take().unwrap_or(Body::empty());
-        let bytes = body.collect(BODY_LIMIT).await.map_err(|error| match error {
-            BodyError::TooLarge => Error::TooLarge(BODY_LIMIT),
+        let limit = self.body_limit.get();
+        let bytes = body.collect(limit).await.map_err(|error| match error {
+            BodyError::TooLarge => Error::TooLarge(limit),
             BodyError::Broken | BodyError::Stalled => {
                 Error::Invalid("The request's body broke off. Send it again.".into())
             }

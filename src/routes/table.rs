@@ -9,10 +9,10 @@ use crate::site::assets;
 use crate::tenant::TenantScope;
 use crate::tenant::auth::{Member, Program, Visitor};
 use crate::{
-    agents, api_keys, budget, calendar, chat, checklist, company, contexts, conversations, cron, inbox,
-    knowledge, labels, leads, ledger, notices, notifications, openai_api, openapi, pages, pipeline, plan,
-    providers, provisioning, questions, replies, roles, services, sessions, site, team, terms, updates,
-    widget,
+    agents, api_keys, budget, calendar, chat, checklist, company, contexts, conversations, cron, drafts,
+    inbox, knowledge, labels, leads, ledger, notices, notifications, openai_api, openapi, pages, pipeline,
+    plan, providers, provisioning, questions, replies, roles, services, sessions, site, team, terms,
+    unanswered, updates, widget,
 };
 
 /// The routes. The order is that of the API's page; the first match wins, and no two match the same request.
@@ -128,10 +128,62 @@ pub static ROUTES: &[Route] = &[
     member(Role::Admin, "DELETE", "/v1/agents/{id}", "Remove an agent", |m, call| {
         Box::pin(agents::remove(m, call))
     }),
+    // The library: what a search finds, texts that wait for a person, questions that nobody answered.
+    member(Role::Member, "GET", "/v1/knowledge/search", "What an agent finds for a question", |m, call| {
+        Box::pin(knowledge::trial::run(m, call))
+    }),
+    member(Role::Member, "GET", "/v1/knowledge/drafts", "Drafts that wait for a person", |m, call| {
+        Box::pin(drafts::list(m, call))
+    }),
+    member(Role::Member, "POST", "/v1/knowledge/drafts/approve", "Make entries of drafts", |m, call| {
+        Box::pin(drafts::approve_all(m, call))
+    }),
+    member(Role::Member, "POST", "/v1/knowledge/drafts/discard", "Remove drafts", |m, call| {
+        Box::pin(drafts::discard_all(m, call))
+    }),
+    member(Role::Member, "GET", "/v1/knowledge/drafts/{id}", "A draft", |m, call| {
+        Box::pin(drafts::show(m, call))
+    }),
+    member(Role::Member, "PATCH", "/v1/knowledge/drafts/{id}", "Change a draft", |m, call| {
+        Box::pin(drafts::change(m, call))
+    }),
+    member(Role::Member, "DELETE", "/v1/knowledge/drafts/{id}", "Remove a draft", |m, call| {
+        Box::pin(drafts::remove(m, call))
+    }),
+    member(
+        Role::Member,
+        "POST",
+        "/v1/knowledge/drafts/{id}/approve",
+        "Make an entry of a draft",
+        |m, call| Box::pin(drafts::approve(m, call)),
+    ),
+    member(Role::Member, "POST", "/v1/knowledge/import", "Import a document as drafts", |m, call| {
+        Box::pin(drafts::import::document(m, call))
+    }),
+    member(Role::Member, "POST", "/v1/knowledge/import/website", "Import a website as drafts", |m, call| {
+        Box::pin(drafts::import::website(m, call))
+    }),
+    member(Role::Member, "GET", "/v1/unanswered", "What visitors asked in vain", |m, _| {
+        Box::pin(unanswered::list(m))
+    }),
+    member(Role::Member, "GET", "/v1/unanswered/{id}", "A question that was asked in vain", |m, call| {
+        Box::pin(unanswered::show(m, call))
+    }),
+    member(Role::Member, "POST", "/v1/unanswered/{id}/answer", "Add the entry that answers it", |m, call| {
+        Box::pin(unanswered::reply(m, call))
+    }),
+    member(Role::Member, "POST", "/v1/unanswered/{id}/draft", "Have a model draft an answer", |m, call| {
+        Box::pin(unanswered::draft(m, call))
+    }),
+    member(Role::Member, "DELETE", "/v1/unanswered/{id}", "Dismiss it for good", |m, call| {
+        Box::pin(unanswered::dismiss(m, call))
+    }),
     member(Role::Member, "GET", "/v1/knowledge/categories", "Categories of knowledge", |m, _| {
         Box::pin(knowledge::category_list(m))
     }),
-    member(Role::Member, "GET", "/v1/knowledge", "Knowledge entries", |m, _| Box::pin(knowledge::list(m))),
+    member(Role::Member, "GET", "/v1/knowledge", "Knowledge entries", |m, call| {
+        Box::pin(knowledge::list(m, call))
+    }),
     member(Role::Member, "POST", "/v1/knowledge", "Add an entry", |m, call| {
         Box::pin(knowledge::add(m, call))
     }),
@@ -228,6 +280,74 @@ pub static ROUTES: &[Route] = &[
     page(Role::Member, "POST", "/dashboard/inbox/{id}/notes", "A note for colleagues", |m, call| {
         Box::pin(dashboard::inbox::note(m, call))
     }),
+    // The library's pages and forms.
+    page(
+        Role::Member,
+        "GET",
+        "/dashboard/knowledge/search",
+        "What an agent finds for a question",
+        |m, call| Box::pin(dashboard::library::search(m, call)),
+    ),
+    page(Role::Member, "GET", "/dashboard/knowledge/drafts", "Drafts that wait for a person", |m, call| {
+        Box::pin(dashboard::drafts::list(m, call))
+    }),
+    page(Role::Member, "POST", "/dashboard/knowledge/drafts/approve", "Make entries of drafts", |m, call| {
+        Box::pin(then(drafts::approve_all(m, call), "/dashboard/knowledge/drafts", "approved"))
+    }),
+    page(Role::Member, "POST", "/dashboard/knowledge/drafts/discard", "Remove drafts", |m, call| {
+        Box::pin(then(drafts::discard_all(m, call), "/dashboard/knowledge/drafts", "removed"))
+    }),
+    page(Role::Member, "GET", "/dashboard/knowledge/drafts/{id}", "A draft", |m, call| {
+        Box::pin(dashboard::drafts::show(m, call))
+    }),
+    page(Role::Member, "POST", "/dashboard/knowledge/drafts/{id}", "Change a draft", |m, call| {
+        Box::pin(dashboard::drafts::change(m, call))
+    }),
+    page(Role::Member, "POST", "/dashboard/knowledge/drafts/{id}/remove", "Remove a draft", |m, call| {
+        Box::pin(then(drafts::remove(m, call), "/dashboard/knowledge/drafts", "removed"))
+    }),
+    page(
+        Role::Member,
+        "POST",
+        "/dashboard/knowledge/drafts/{id}/approve",
+        "Make an entry of it",
+        |m, call| Box::pin(then(drafts::approve(m, call), "/dashboard/knowledge/drafts", "approved")),
+    ),
+    page(Role::Member, "POST", "/dashboard/knowledge/import", "Import a document", |m, call| {
+        Box::pin(dashboard::drafts::imported(drafts::import::document(m, call)))
+    }),
+    page(Role::Member, "POST", "/dashboard/knowledge/import/website", "Import a website", |m, call| {
+        Box::pin(dashboard::drafts::imported(drafts::import::website(m, call)))
+    }),
+    page(Role::Member, "GET", "/dashboard/unanswered", "What visitors asked in vain", |m, call| {
+        Box::pin(dashboard::library::unanswered(m, call))
+    }),
+    page(Role::Member, "GET", "/dashboard/unanswered/{id}", "Answer a question", |m, call| {
+        Box::pin(dashboard::library::question(m, call))
+    }),
+    page(Role::Member, "POST", "/dashboard/unanswered/{id}/answer", "Add its answer", |m, call| {
+        Box::pin(then(unanswered::reply(m, call), "/dashboard/unanswered", "added"))
+    }),
+    page(Role::Member, "POST", "/dashboard/unanswered/{id}/draft", "Have a model draft it", |m, call| {
+        Box::pin(dashboard::drafts::written(unanswered::draft(m, call)))
+    }),
+    page(Role::Member, "POST", "/dashboard/unanswered/{id}/remove", "Dismiss it for good", |m, call| {
+        Box::pin(then(unanswered::dismiss(m, call), "/dashboard/unanswered", "dismissed"))
+    }),
+    page(
+        Role::Member,
+        "GET",
+        "/dashboard/templates/updates",
+        "What the templates have otherwise",
+        |m, call| Box::pin(dashboard::library::updates(m, call)),
+    ),
+    page(
+        Role::Admin,
+        "POST",
+        "/dashboard/templates/updates",
+        "Accept updates, or keep one's own",
+        |m, call| Box::pin(then(updates::apply(m, call), "/dashboard/templates/updates", "updated")),
+    ),
     page(Role::Member, "GET", "/dashboard/knowledge", "Knowledge", |m, call| {
         Box::pin(dashboard::knowledge::list(m, call))
     }),

@@ -52,6 +52,18 @@ impl TenantScope {
         TenantKey(format!("login_attempts:{{{}}}:{email_hash}", self.tag()))
     }
 
+    /// That a website is being imported: one import at a time.
+    #[must_use]
+    pub fn key_import(&self) -> TenantKey {
+        TenantKey(format!("import:{{{}}}", self.tag()))
+    }
+
+    /// How many websites were imported on a day of the company's: a counter.
+    #[must_use]
+    pub fn key_imports(&self, day: &str) -> TenantKey {
+        TenantKey(format!("imports:{{{}}}:{day}", self.tag()))
+    }
+
     /// What stands in the braces of each key of this company.
     fn tag(&self) -> String {
         if stands(Wall::KeyPrefix) { self.company.id.to_string() } else { "everybody".to_owned() }

@@ -70,6 +70,23 @@ if (toast) {
   setTimeout(() => toast.remove(), 5_000);
 }
 
+// A document that is chosen is read here and put into the form, so that its sender sees what is sent.
+for (const chooser of document.querySelectorAll("input[type=file][data-into]")) {
+  chooser.parentNode.hidden = false;
+  chooser.addEventListener("change", async () => {
+    const into = chooser.form.elements[chooser.dataset.into];
+    const file = chooser.files[0];
+    if (!file) return;
+    const text = file.size > 600_000 ? "" : await file.text();
+    chooser.value = "";
+    if (!text || text.length > into.maxLength) {
+      fail(chooser.form, `The file is longer than ${into.maxLength.toLocaleString()} characters, or empty. Import it in parts.`);
+      return;
+    }
+    into.value = text;
+  });
+}
+
 // A form is sent in the page, so that what is wrong with it is said beside its button and what was typed stays.
 addEventListener("submit", async (event) => {
   const form = event.target;

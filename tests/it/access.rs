@@ -287,6 +287,14 @@ impl<'company> World<'company> {
                  values ($1::text::uuid, gen_random_uuid(), 'openai', 'P', 'x', '1234')
                  returning provider_id::text"
             }
+            (_, path) if path.starts_with("/v1/knowledge/drafts/{id}") => return draft(self.acme).await,
+            (_, path) if path.starts_with("/v1/unanswered/{id}") => {
+                let providers = "select from providers where company_id = $1::text::uuid and length(sealed_key) > 8";
+                if path.ends_with("/draft") && self.acme.rows(providers).await.is_empty() {
+                    self.acme.provider("openai", "test-ok-access").await;
+                }
+                return unanswered(self.acme).await;
+            }
             (_, "/v1/notices/{id}/seen") => {
                 "insert into notices (company_id, notice_id, kind, body)
                  values ($1::text::uuid, gen_random_uuid(), 'lead', 'Somebody called.')
@@ -333,7 +341,9 @@ impl<'company> World<'company> {
                 | "/v1/notices/{id}/seen"
                 | "/v1/providers/{id}/test"
                 | "/v1/conversations/{id}/hand-over"
-                | "/v1/widget-settings/secret",
+                | "/v1/widget-settings/secret"
+                | "/v1/knowledge/drafts/{id}/approve"
+                | "/v1/unanswered/{id}/draft",
             ) => {
                 return None;
             }
@@ -403,11 +413,41 @@ pub(super) fn twin(route: &Route) -> (&'static str, String) {
     }
 }
 
+/// A new draft of a company's.
+pub(super) async fn draft(company: &Company) -> String {
+    let sql = "insert into knowledge_drafts (company_id, draft_id, category_id, source, question, answer)
+               select company_id, gen_random_uuid(), category_id, 'text', 'q', 'Answer ' || gen_random_uuid()
+               from knowledge_categories where company_id = $1::text::uuid limit 1
+               returning draft_id::text";
+    company.rows(sql).await[0].get(0)
+}
+
+/// A new question about leaks that nobody could answer, of a company that has had a conversation.
+pub(super) async fn unanswered(company: &Company) -> String {
+    let sql = "with asked as (
+                   insert into messages (company_id, message_id, conversation_id, author, body)
+                   select company_id, gen_random_uuid(), conversation_id, 'visitor', 'Do you fix leaks? zq' || replace(gen_random_uuid()::text, '-', '')
+                   from conversations where company_id = $1::text::uuid limit 1
+                   returning company_id, message_id, conversation_id, body
+               ),
+               told as (
+                   insert into messages (company_id, message_id, conversation_id, author, body, source, answers)
+                   select company_id, gen_random_uuid(), conversation_id, 'agent', 'Nobody knows.', 'none', message_id
+                   from asked
+               )
+               select text_digest(body)::text from asked";
+    company.rows(sql).await[0].get(0)
+}
+
 /// Where the rows behind an office route's id are: table and column.
 pub(super) fn kept(path: &str) -> Option<(&'static str, &'static str)> {
     Some(match path {
         "/v1/leads/{id}" => ("leads", "lead_id"),
         "/v1/sessions/{id}" => ("sessions", "session_id"),
+        "/v1/knowledge/drafts/{id}" | "/v1/knowledge/drafts/{id}/approve" => ("knowledge_drafts", "draft_id"),
+        "/v1/unanswered/{id}" | "/v1/unanswered/{id}/answer" | "/v1/unanswered/{id}/draft" => {
+            ("settled_questions", "unanswered_id")
+        }
         "/v1/pipeline/{id}" => ("pipeline_stages", "stage_id"),
         "/v1/labels/{id}" => ("labels", "label_id"),
         "/v1/replies/{id}" => ("message_templates", "message_template_id"),
@@ -473,6 +513,17 @@ pub(super) fn office(method: &str, path: &str, unique: &str) -> Option<Value> {
             json!({ "name": format!("Renamed {slug}") })
         }
         ("PATCH", "/v1/roles") => json!({ "role": "member", "permission": "terms.write", "allowed": true }),
+        ("PATCH", "/v1/knowledge/drafts/{id}") => json!({ "question": "Taken over?" }),
+        ("POST", "/v1/knowledge/drafts/approve" | "/v1/knowledge/drafts/discard") => {
+            json!({ "drafts": [uuid::Uuid::new_v4()] })
+        }
+        ("POST", "/v1/knowledge/import") => json!({ "text": format!("# {slug}\n{}", "word ".repeat(40)) }),
+        ("POST", "/v1/knowledge/import/website") => {
+            json!({ "url": Stand::get().website.url(bulkhead_tests::website::PLAIN) })
+        }
+        ("POST", "/v1/unanswered/{id}/answer") => {
+            json!({ "category": "faq", "question": slug, "answer": "Yes." })
+        }
         ("POST", "/v1/templates/updates") => json!({ "accept": [] }),
         _ => return None,
     })

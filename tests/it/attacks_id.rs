@@ -295,7 +295,9 @@ pub(super) fn body(route: &Route) -> Option<Value> {
             | "/v1/notices/{id}/seen"
             | "/v1/providers/{id}/test"
             | "/v1/conversations/{id}/hand-over"
-            | "/v1/widget-settings/secret",
+            | "/v1/widget-settings/secret"
+            | "/v1/knowledge/drafts/{id}/approve"
+            | "/v1/unanswered/{id}/draft",
         ) => {
             return None;
         }

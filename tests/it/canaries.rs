@@ -34,6 +34,7 @@ const FIXED: &[&str] = &[
     "gpt_contexts.origin",
     "hosts.host",
     "hosts.kind",
+    "knowledge_drafts.source",
     "knowledge_entries.origin",
     "labels.color",
     "leads.status",
@@ -57,6 +58,7 @@ const FIXED: &[&str] = &[
     "role_permissions.permission",
     "role_permissions.role",
     "services.origin",
+    "settled_questions.outcome",
     "site_pages.origin",
     "subscriptions.plan",
     "subscriptions.status",
@@ -75,6 +77,8 @@ enum Side {
     Postgres,
     /// What Redis was sent.
     Redis,
+    /// What websites were sent.
+    Website,
     /// What the operator reads.
     Log,
 }
@@ -132,7 +136,7 @@ fn no_word_of_one_company_is_seen_at_the_other() {
 #[test]
 fn a_word_on_the_wrong_side_is_noticed() {
     let word = |n: u8| format!("{}{n}", "canary");
-    for side in [Side::Answer, Side::Model, Side::Postgres, Side::Redis, Side::Log] {
+    for side in [Side::Answer, Side::Model, Side::Postgres, Side::Redis, Side::Website, Side::Log] {
         assert!(leak(&word(1), side, &format!("all is well with {}", word(2))).is_none());
         assert!(leak(&word(1), side, &format!("{{\"a\":\"x{}y\"}}", word(1))).is_some());
     }
@@ -303,6 +307,7 @@ impl Sink<'_> {
                 Part::Model => Side::Model,
                 Part::Postgres => Side::Postgres,
                 Part::Redis => Side::Redis,
+                Part::Website => Side::Website,
             };
             self.look("a request", side, &String::from_utf8_lossy(&sent.body));
         }

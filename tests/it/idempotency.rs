@@ -49,6 +49,13 @@ const OTHERS: &[(&str, &str)] = &[
     ("/v1/notices/{id}/seen", "harmless to repeat"),
     ("/v1/providers/{id}/test", "asks the provider and stores nothing but that it did"),
     ("/v1/templates/updates", "harmless to repeat"),
+    ("/v1/knowledge/drafts/approve", "a draft is approved once, and no draft then"),
+    ("/v1/knowledge/drafts/discard", "harmless to repeat"),
+    ("/v1/knowledge/drafts/{id}/approve", "a draft is approved once, and no draft then"),
+    ("/v1/knowledge/import", "the same text is a draft once: it/library.rs"),
+    ("/v1/knowledge/import/website", "the same text is a draft once: it/library.rs"),
+    ("/v1/unanswered/{id}/answer", "takes a key: it/library.rs"),
+    ("/v1/unanswered/{id}/draft", "a question has one draft, whoever asks for it again: it/library.rs"),
     ("/v1/conversations/{id}/replies", "takes a key: it/inbox.rs"),
     ("/v1/conversations/{id}/notes", "takes a key: it/inbox.rs"),
 ];

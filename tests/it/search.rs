@@ -43,6 +43,7 @@ impl Talk {
             .replace("$1", &format!("'{company}'::uuid"))
             .replace("$3", &format!("'{}'::uuid", self.conversation))
             .replace("$4", &format!("'{}'::uuid", self.visitor))
+            .replace("$5", "null")
             .replace("$Q", "$1::text");
         let rows = transaction.query(&sql, &[&question]).await.unwrap();
         rows.iter().map(|row| (row.get("question"), row.get("answer"), row.get("score"))).collect()

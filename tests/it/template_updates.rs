@@ -244,6 +244,46 @@ async fn an_owner_accepts_or_keeps_what_was_edited() {
     }
 }
 
+/// The page shows both texts, and its forms accept what was seen, one row or several of a kind.
+#[tokio::test]
+async fn a_page_shows_both_texts_and_its_forms_decide() {
+    let trade = Trade::new().await;
+    let company = edited(&trade).await;
+    let path = "/dashboard/templates/updates";
+    let page = async || {
+        let (status, html) = company.call(&company.owner, Method::GET, path, None).await;
+        assert_eq!(status, 200, "{html}");
+        html.as_str().unwrap().to_owned()
+    };
+    assert!(page().await.contains("Everything is as the template has it."));
+    trade.publish().await;
+    let html = page().await;
+    for text in [
+        "Our own answer.",
+        "The new answer of Company",
+        "Entries that you edited: 2",
+        "Comes by itself",
+        "This is new.",
+    ] {
+        assert!(html.contains(text), "{text} is not in {html}");
+    }
+    // As the form of all rows of a kind sends them, and that of one.
+    let post = async |body: Value| {
+        let (status, html) = company.call(&company.owner, Method::POST, path, Some(body)).await;
+        assert_eq!(status, 303, "{html}");
+    };
+    post(json!({ "accept": { "kind": "entry", "slugs": ["edited", "gone-edited"] } })).await;
+    post(json!({ "keep": { "kind": "service", "slugs": ["visit"] } })).await;
+    assert!(page().await.contains("Everything is as the template has it."));
+    let new = format!("The new answer of Company {}.", company.slug);
+    assert_eq!(answer(&company, "edited").await, Some(new));
+    assert_eq!(answer(&company, "gone-edited").await, None);
+    let kept = company
+        .rows("select price_from_cents from services where company_id = $1::text::uuid and slug = 'visit'")
+        .await;
+    assert_eq!(kept[0].get::<_, i32>(0), 2_222);
+}
+
 #[tokio::test]
 async fn one_company_s_update_is_none_of_another_s() {
     let trade = Trade::new().await;

@@ -125,7 +125,9 @@ impl<'client> Company<'client> {
     }
 
     async fn search(&self, question: &str) -> anyhow::Result<Vec<Hit>> {
-        let params = [question, &self.conversation, &self.visitor].map(Param::from);
+        let [question, conversation, visitor] =
+            [question, &self.conversation, &self.visitor].map(Param::from);
+        let params = [question, conversation, visitor, Param::null()];
         let rows = self.run(KNOWLEDGE_SEARCH.text(), &params).await?;
         rows.iter()
             .map(|row| Ok(Hit { question: row.try_get("question")?, score: row.try_get("score")? }))

@@ -82,7 +82,7 @@ fn hosts(settings: &[(String, String)]) -> Vec<String> {
             Some((scheme @ ("http" | "https"), rest)) if name != "ROOT_URL" => {
                 hosts.push(format!("{scheme}://{}", rest.split('/').next().unwrap_or(rest)));
             }
-            _ if name == "COMPATIBLE_HOSTS" => {
+            _ if name == "COMPATIBLE_HOSTS" || name == "IMPORT_HOSTS" => {
                 let named = value.split(',').map(str::trim).filter(|host| !host.is_empty());
                 hosts.extend(named.flat_map(|host| [format!("http://{host}"), format!("https://{host}")]));
             }
