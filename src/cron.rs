@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use crate::error::Error;
 use crate::idempotency::EXPIRED_REMOVE;
+use crate::links::EXPIRED_LINKS_REMOVE;
 use crate::ids::CompanyId;
 use crate::limiter::scripts::RECONCILE;
 use crate::params;
@@ -48,6 +49,7 @@ async fn visit(scope: &TenantScope) -> Result<Vec<Drift>, Error> {
     let sums = [today, yesterday].map(|day| batch.add::<Sums>(SUMS_READ, params![day]));
     batch.run(MEMORIES_EXPIRE, params![]);
     batch.run(EXPIRED_REMOVE, params![]);
+    batch.run(EXPIRED_LINKS_REMOVE, params![]);
     let outcome = batch.send().await;
     let mut rows = outcome.inspect_err(|error| {
         scope.log(Level::Error, "round: the database did not answer", &format!("{error:?}"));

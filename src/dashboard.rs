@@ -15,6 +15,7 @@ use crate::site;
 use crate::tenant::TenantScope;
 use crate::tenant::auth::SESSION_COOKIE;
 
+pub mod account;
 pub mod agents;
 pub mod budget;
 pub mod door;
@@ -22,6 +23,7 @@ pub mod form;
 pub mod inbox;
 pub mod knowledge;
 pub mod leads;
+pub mod links;
 pub mod office;
 pub mod overview;
 pub mod plot;
@@ -79,7 +81,7 @@ const TABS: &[(&str, &str)] = &[
     ("/dashboard/team", "Team"),
     ("/dashboard/api-keys", "API keys"),
     ("/dashboard/audit", "Audit log"),
-    ("/dashboard/sessions", "Sessions"),
+    ("/dashboard/sessions", "Security"),
 ];
 
 /// What a form's answer says on the next page. A page takes only these, so that a link cannot put words in its mouth.
@@ -88,12 +90,15 @@ const SAID: &[(&str, &str)] = &[
     ("ended", "Ended."),
     ("handed-back", "Handed back: the assistant answers again."),
     ("closed", "Closed."),
+    ("invited", "Invited: the mail is on its way."),
+    ("mailed", "Mailed. Open the link in it within a day."),
     ("noted", "Noted. Only your colleagues see it."),
     ("removed", "Removed."),
     ("reopened", "Open again."),
     ("saved", "Saved. It holds from the next question on."),
     ("sent", "Sent. The assistant is silent here until you hand back."),
     ("taken", "Taken over: the assistant is silent here until you hand back."),
+    ("two-step-off", "Two-step sign-in is off."),
     ("works", "The key works."),
 ];
 

@@ -2,6 +2,8 @@
 //!
 //! It never holds markup: what is put in is text, wherever it comes from.
 
+pub(super) mod gate;
+
 use askama::Template;
 use http::Response;
 use serde_json::Value;
@@ -199,6 +201,8 @@ pub struct Field {
     help: &'static str,
     value: String,
     kind: &'static str,
+    /// What browsers may fill it in with, as HTML's `autocomplete` has it; empty: as they like.
+    autofill: &'static str,
     /// Most characters.
     limit: u32,
     required: bool,
@@ -258,6 +262,12 @@ impl Field {
     /// With a word on what it means.
     pub fn help(mut self, help: &'static str) -> Self {
         self.help = help;
+        self
+    }
+
+    /// Which browsers may fill in with this.
+    pub fn autofill(mut self, autofill: &'static str) -> Self {
+        self.autofill = autofill;
         self
     }
 

@@ -225,7 +225,7 @@ macro_rules! id_params {
     )*};
 }
 
-id_params!(CompanyId UserId SessionId VisitorId AgentId ConversationId MessageId NoteId MemoryId CategoryId EntryId ProviderId ReservationId AuditId ContactId LeadId NoticeId ApiKeyId RequestId);
+id_params!(CompanyId UserId SessionId VisitorId AgentId ConversationId MessageId NoteId MemoryId CategoryId EntryId ProviderId ReservationId AuditId ContactId LeadId NoticeId ApiKeyId LinkId RequestId);
 id_params!(StageId LabelId MessageTemplateId StepId NotificationId ItemId AppointmentTypeId ClosureId MethodId ServiceId TermId ContextId PageId QuestionId ReplyId);
 
 /// Parameters `$2` and on of a statement.
@@ -316,6 +316,7 @@ impl SqlError {
     fn meaning(self) -> Error {
         match self.code.as_deref() {
             Some("BH401") => Error::Unauthorized,
+            Some("BH402") => Error::WrongCode,
             Some("BH403") => Error::Forbidden,
             Some("BH208") => Error::Repeated,
             Some("BH409") => Error::Conflict(
@@ -324,6 +325,7 @@ impl SqlError {
             Some("BH410") => Error::Conflict(
                 "This conversation has as many questions as it may have. Start a new one.".into(),
             ),
+            Some("BH411") => Error::LinkEnded,
             Some("22023") => Error::Invalid(
                 "There is no such time zone. Take one like America/New_York or Europe/Berlin.".into(),
             ),
