@@ -8,9 +8,9 @@ use serde_json::{Value, json};
 
 use crate::error::Error;
 use crate::idempotency::EXPIRED_REMOVE;
-use crate::links::EXPIRED_LINKS_REMOVE;
 use crate::ids::CompanyId;
 use crate::limiter::scripts::RECONCILE;
+use crate::links::EXPIRED_LINKS_REMOVE;
 use crate::params;
 use crate::platform::{Body, Level};
 use crate::routes::{Call, json as answer};

@@ -25,8 +25,8 @@ use crate::tenant::{TenantScope, auth};
 
 mod statements;
 
-use statements::{EMAIL_USE, INVITE_USE, LINK_MAKE, LINK_READ, RESET_MAKE, RESET_USE};
 pub(crate) use statements::{CODE_USE, ENTER_USE, EXPIRED_LINKS_REMOVE};
+use statements::{EMAIL_USE, INVITE_USE, LINK_MAKE, LINK_READ, RESET_MAKE, RESET_USE};
 
 /// `POST /v1/sign-in/reset`: has a link to a new password mailed to an address, if somebody of this company has it. Whether
 /// anybody does, neither the answer says nor the time it takes: looking and mailing begin when it has been given.
@@ -271,7 +271,9 @@ mod tests {
         let padded = format!("{good}=");
         // The last letter has two bits that mean nothing; only one value of them is taken.
         let other = format!("{}d", good.strip_suffix('c').unwrap());
-        for bad in ["", "x", &padded, &other, good.get(..42).unwrap(), &format!("{good}A"), &good.replace('c', "+")] {
+        for bad in
+            ["", "x", &padded, &other, good.get(..42).unwrap(), &format!("{good}A"), &good.replace('c', "+")]
+        {
             assert!(Token::parse(bad).is_none(), "{bad}");
         }
     }

@@ -19,10 +19,8 @@ use crate::tenant::TenantScope;
 pub(crate) async fn send(scope: &TenantScope, letter: &Letter) -> Result<(), Error> {
     possible(scope)?;
     let now_s = scope.platform().now_ms() / 1_000;
-    let keys = [
-        scope.key_mails_to(&address_hash(&letter.to), now_s / 3_600),
-        scope.key_mails_sent(now_s / 86_400),
-    ];
+    let keys =
+        [scope.key_mails_to(&address_hash(&letter.to), now_s / 3_600), scope.key_mails_sent(now_s / 86_400)];
     let limits = [MAILS_PER_ADDRESS_HOUR, MAILS_PER_COMPANY_DAY].map(|limit| limit.to_string());
     if scope.redis_eval(COUNT_BOTH, &keys, &limits).await?.as_u64() != Some(1) {
         return Err(Error::TooMany(3_600 - now_s % 3_600));
@@ -176,7 +174,8 @@ impl Letter {
     }
 }
 
-const ALARM: &str = "If that was not you, ask an owner of the company at once, or whoever runs this platform.";
+const ALARM: &str =
+    "If that was not you, ask an owner of the company at once, or whoever runs this platform.";
 
 fn drawn(template: &impl Template) -> Result<String, Error> {
     template.render().map_err(|error| Error::Internal(format!("mail: {error}")))
@@ -184,7 +183,10 @@ fn drawn(template: &impl Template) -> Result<String, Error> {
 
 /// Without anything that could end a header's line, and no longer than a subject should be.
 fn one_line(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() || "\u{2028}\u{2029}".contains(c) { ' ' } else { c }).take(200).collect()
+    text.chars()
+        .map(|c| if c.is_control() || "\u{2028}\u{2029}".contains(c) { ' ' } else { c })
+        .take(200)
+        .collect()
 }
 
 /// Counts a mail to an address and of a company, and says whether both may have it.
@@ -206,8 +208,20 @@ mod tests {
         assert_eq!(address(" Owner@Acme.example ").unwrap(), "owner@acme.example");
         assert_eq!(address("é.o'neil+x@söhne.example").unwrap(), "é.o'neil+x@söhne.example");
         for email in [
-            "", "a", "@b.c", "a@b", "a b@c.d", "a@b@c.d", "a@b.c\r\nbcc:d@e.f", "a@b.c,d", "a<d@e.f>", "\"a\"@b.c",
-            "a;d@e.f", "to:a@b.c", "a\u{85}@b.c", "a\u{2028}@b.c",
+            "",
+            "a",
+            "@b.c",
+            "a@b",
+            "a b@c.d",
+            "a@b@c.d",
+            "a@b.c\r\nbcc:d@e.f",
+            "a@b.c,d",
+            "a<d@e.f>",
+            "\"a\"@b.c",
+            "a;d@e.f",
+            "to:a@b.c",
+            "a\u{85}@b.c",
+            "a\u{2028}@b.c",
         ] {
             assert!(address(email).is_err(), "{email:?}");
         }
@@ -223,7 +237,11 @@ mod tests {
             Letter::password_changed(evil, "a@b.c"),
             Letter::address_changed(evil, "a@b.c"),
         ] {
-            assert!(!letter.subject().chars().any(|c| c.is_control() || c == '\u{2028}'), "{}", letter.subject());
+            assert!(
+                !letter.subject().chars().any(|c| c.is_control() || c == '\u{2028}'),
+                "{}",
+                letter.subject()
+            );
             let (text, html) = (letter.text().unwrap(), letter.html().unwrap());
             assert!(!text.contains("\nBcc") && !html.contains("<img"), "{text}{html}");
             let linked = letter.sheet.link.is_some();

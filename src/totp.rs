@@ -36,7 +36,8 @@ pub fn matching(secret: &[u8], now_ms: u64, last: u64, given: &str) -> Option<u6
     (now.saturating_sub(1)..=now + 1).filter(|step| *step > last).find(|step| {
         let code = code(secret, *step);
         // All digits are compared, so that the time it takes says nothing of them.
-        code.len() == given.len() && code.bytes().zip(given.bytes()).fold(0, |differ, (a, b)| differ | (a ^ b)) == 0
+        code.len() == given.len()
+            && code.bytes().zip(given.bytes()).fold(0, |differ, (a, b)| differ | (a ^ b)) == 0
     })
 }
 
@@ -63,10 +64,12 @@ mod tests {
 
     #[test]
     fn codes_are_those_of_rfc_4226_appendix_d() {
-        for (step, expected) in
-            ["755224", "287082", "359152", "969429", "338314", "254676", "287922", "162583", "399871", "520489"]
-                .into_iter()
-                .enumerate()
+        for (step, expected) in [
+            "755224", "287082", "359152", "969429", "338314", "254676", "287922", "162583", "399871",
+            "520489",
+        ]
+        .into_iter()
+        .enumerate()
         {
             assert_eq!(code(SECRET, step as u64), expected, "{step}");
         }
@@ -107,9 +110,15 @@ mod tests {
 
     #[test]
     fn base32_is_that_of_rfc_4648_section_10() {
-        for (text, expected) in
-            [("", ""), ("f", "MY"), ("fo", "MZXQ"), ("foo", "MZXW6"), ("foob", "MZXW6YQ"), ("fooba", "MZXW6YTB"), ("foobar", "MZXW6YTBOI")]
-        {
+        for (text, expected) in [
+            ("", ""),
+            ("f", "MY"),
+            ("fo", "MZXQ"),
+            ("foo", "MZXW6"),
+            ("foob", "MZXW6YQ"),
+            ("fooba", "MZXW6YTB"),
+            ("foobar", "MZXW6YTBOI"),
+        ] {
             assert_eq!(base32(text.as_bytes()), expected);
         }
         assert_eq!(base32(SECRET), "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ");

@@ -114,9 +114,9 @@ pub(crate) async fn guard(
 
 /// The step whose code this is.
 fn step(scope: &TenantScope, user: UserId, sealed: &[u8], last: u64, code: &str) -> Result<u64, Error> {
-    let secret = scope.totp_open(user, sealed).ok_or_else(|| {
-        Error::Internal("vault: the secret of a person's codes does not open".into())
-    })?;
+    let secret = scope
+        .totp_open(user, sealed)
+        .ok_or_else(|| Error::Internal("vault: the secret of a person's codes does not open".into()))?;
     totp::matching(&secret, scope.platform().now_ms(), last, code.trim()).ok_or(Error::WrongCode)
 }
 

@@ -41,7 +41,8 @@ pub async fn show(member: Member, call: Call) -> Result<Response<Body>, Error> {
     let sessions = Part::list("Where you are signed in", sessions.collect(), "Nowhere.");
     let (address, change) = address(&own, has_post);
     let (state, form) = second_step(&own);
-    let view = View::new(frame, "Security", "Your own account: how you sign in, and where you are.").part(address);
+    let view =
+        View::new(frame, "Security", "Your own account: how you sign in, and where you are.").part(address);
     change.into_iter().fold(view, View::part).part(state).part(form).part(sessions).draw()
 }
 
@@ -73,7 +74,8 @@ fn second_step(own: &Own) -> (Part, Part) {
     let heading = "Two-step sign-in";
     if own.two_step {
         let left = own.recovery_codes;
-        let state = format!("It is on: signing in takes a code of your app. {left} of your recovery codes are left.");
+        let state =
+            format!("It is on: signing in takes a code of your app. {left} of your recovery codes are left.");
         let off = Form::new("Turn it off", "/dashboard/account/totp/end", "Turn it off")
             .with(password())
             .with(code("Code").help("Of your app, or a recovery code."))

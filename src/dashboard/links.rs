@@ -4,8 +4,8 @@
 
 use http::Response;
 
-use super::view::gate::Gate;
 use super::see_other;
+use super::view::gate::Gate;
 use super::view::{Field, Form};
 use crate::error::Error;
 use crate::links::{self, Purpose, known};
@@ -154,7 +154,9 @@ fn form(scope: &TenantScope, purpose: Purpose, token: &str, email: &str, name: &
             let name = Field::line("text", "name", "Your name", name).needed().autofill("name");
             let title = format!("Work at {}", scope.company_name());
             Gate::new(scope, title, format!("You were invited as {email}. Choose a name and a password."))
-                .form(Form::new("", INVITATION, "Accept the invitation").with(name).with(password).with(token))
+                .form(
+                    Form::new("", INVITATION, "Accept the invitation").with(name).with(password).with(token),
+                )
         }
         Purpose::Verify => Gate::new(scope, "Confirm your address", format!("Is {email} yours?"))
             .form(Form::new("", EMAIL, "Yes, confirm it").with(token)),

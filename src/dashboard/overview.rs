@@ -201,7 +201,12 @@ impl Overview {
                 done_at: None,
             }],
         };
-        Self::new(Frame::sample(text), &Person { name: text.into(), role: "owner".into(), email: text.into(), email_verified: false }, read, |_| true)
+        Self::new(
+            Frame::sample(text),
+            &Person { name: text.into(), role: "owner".into(), email: text.into(), email_verified: false },
+            read,
+            |_| true,
+        )
     }
 }
 

@@ -35,7 +35,11 @@ pub async fn list(member: Member, call: Call) -> Result<Response<Body>, Error> {
             title: person.text("name"),
             lines: vec![person.text("email")],
             tags: std::iter::once(person.text("role")).chain(marks).collect(),
-            calls: if person.holds("email_verified") { Vec::new() } else { vec!["address not confirmed".into()] },
+            calls: if person.holds("email_verified") {
+                Vec::new()
+            } else {
+                vec!["address not confirmed".into()]
+            },
             when: Stamp::parse(&person.text("created_at")),
             ..Item::default()
         }
@@ -66,7 +70,8 @@ fn invitation(invitation: &Value) -> Item {
         when: Stamp::parse(&invitation.text("created_at")),
         actions: vec![
             Form::button("Mail it again", format!("{address}/resend")),
-            Form::button("Take back", format!("{address}/remove")).danger("Take this invitation back?".into()),
+            Form::button("Take back", format!("{address}/remove"))
+                .danger("Take this invitation back?".into()),
         ],
         ..Item::default()
     }

@@ -1,8 +1,8 @@
 use askama::Template as _;
 
-use super::view::gate::Gate;
 use super::inbox::Shown;
 use super::overview::Overview;
+use super::view::gate::Gate;
 use super::view::{Field, Form, Item, Part, Stamp, Table, View};
 use super::*;
 

@@ -9,10 +9,10 @@ use crate::site::assets;
 use crate::tenant::TenantScope;
 use crate::tenant::auth::{Member, Program, Visitor};
 use crate::{
-    accounts, agents, api_keys, budget, calendar, chat, checklist, company, contexts, conversations, cron, inbox,
-    invitations, knowledge, labels, leads, ledger, links, notices, notifications, openai_api, openapi, pages, pipeline,
-    providers, provisioning, questions, replies, roles, services, sessions, site, team, terms, two_step, updates,
-    widget,
+    accounts, agents, api_keys, budget, calendar, chat, checklist, company, contexts, conversations, cron,
+    inbox, invitations, knowledge, labels, leads, ledger, links, notices, notifications, openai_api, openapi,
+    pages, pipeline, providers, provisioning, questions, replies, roles, services, sessions, site, team,
+    terms, two_step, updates, widget,
 };
 
 /// The routes. The order is that of the API's page; the first match wins, and no two match the same request.
@@ -29,7 +29,8 @@ pub static ROUTES: &[Route] = &[
     }),
     apex("POST", "/v1/signup", "Make a company", |call| Box::pin(provisioning::signup(call))),
     operator("POST", "/v1/cron", "Go round the companies", |call| Box::pin(cron::round(call))),
-    apex("GET", "/", "The platform's page, with signing up", |call| Box::pin(site::landing(call))),
+    apex("GET", "/", "The platform's page, with signing up", |call| Box::pin(site::signup::landing(call))),
+    apex("POST", "/signup", "Sign up with the page's form", |call| Box::pin(site::signup::enter(call))),
     apex("GET", "/assets/site.css", "Its style", |_| Box::pin(assets::file(&assets::SITE_CSS))),
     apex("GET", "/assets/signup.js", "Its script", |_| Box::pin(assets::file(&assets::SIGNUP_JS))),
     apex("GET", "/assets/icon.svg", "Its icon", |_| Box::pin(assets::file(&assets::PLATFORM_ICON))),
@@ -263,15 +264,23 @@ pub static ROUTES: &[Route] = &[
         Box::pin(then(invitations::revoke(m, call), "/dashboard/team", "removed"))
     }),
     member(Role::Member, "GET", "/v1/account", "One's own account", |m, _| Box::pin(accounts::show(m))),
-    member(Role::Member, "POST", "/v1/account/verification", "Have a link mailed to one's address", |m, _| {
-        Box::pin(accounts::verify(m))
-    }),
+    member(
+        Role::Member,
+        "POST",
+        "/v1/account/verification",
+        "Have a link mailed to one's address",
+        |m, _| Box::pin(accounts::verify(m)),
+    ),
     member(Role::Member, "POST", "/v1/account/email", "Take another address", |m, call| {
         Box::pin(accounts::change_email(m, call))
     }),
-    member(Role::Member, "POST", "/v1/account/totp", "Begin two-step sign-in; the key is shown once", |m, call| {
-        Box::pin(two_step::begin(m, call))
-    }),
+    member(
+        Role::Member,
+        "POST",
+        "/v1/account/totp",
+        "Begin two-step sign-in; the key is shown once",
+        |m, call| Box::pin(two_step::begin(m, call)),
+    ),
     member(
         Role::Member,
         "POST",

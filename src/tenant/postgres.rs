@@ -431,9 +431,10 @@ limit 5";
 /// An industry that a company can start from.
 #[derive(serde::Serialize, serde::Deserialize)]
 pub(crate) struct Industry {
-    slug: String,
-    name: String,
-    summary: String,
+    pub(crate) slug: String,
+    pub(crate) name: String,
+    /// What it does, in a few words.
+    pub(crate) summary: String,
 }
 
 const INDUSTRY_LIST: &str = "select slug, name, summary from templates where kind = 'industry' order by name";

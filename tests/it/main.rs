@@ -10,6 +10,7 @@
 )]
 
 mod access;
+mod accounts;
 mod api_keys;
 mod attacks_base_url;
 mod attacks_host;
@@ -38,6 +39,7 @@ mod knockouts;
 mod limiter_model;
 mod limits;
 mod llm;
+mod mail;
 mod migrate;
 mod office;
 mod pages;
@@ -54,4 +56,5 @@ mod statements;
 mod template_updates;
 mod tools;
 mod turn;
+mod two_step;
 mod widget;

@@ -30,7 +30,11 @@ pub(in crate::dashboard) struct Gate {
 
 impl Gate {
     /// A gate with nothing but words.
-    pub(in crate::dashboard) fn new(scope: &TenantScope, title: impl Into<String>, intro: impl Into<String>) -> Self {
+    pub(in crate::dashboard) fn new(
+        scope: &TenantScope,
+        title: impl Into<String>,
+        intro: impl Into<String>,
+    ) -> Self {
         let company = scope.company_name().to_owned();
         Self {
             initial: site::initial(&company),
