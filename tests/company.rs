@@ -431,7 +431,8 @@ pub fn link_token(mail: &Value) -> String {
 }
 
 /// The bytes behind base32 without padding.
-fn unbase32(text: &str) -> Vec<u8> {
+#[must_use]
+pub fn unbase32(text: &str) -> Vec<u8> {
     let bits = text.bytes().flat_map(|letter| {
         let five = if letter.is_ascii_digit() { letter - b'2' + 26 } else { letter - b'A' };
         (0..5).rev().map(move |bit| five >> bit & 1)
