@@ -77,16 +77,16 @@ mod tests {
 
     #[test]
     fn codes_are_those_of_rfc_6238_appendix_b() {
-        // Its table has eight digits; six are the last six.
+        // Its table has eight digits; ours are the last six of them.
         for (seconds, expected) in [
-            (59, "94287082"),
-            (1_111_111_109, "07081804"),
-            (1_111_111_111, "14050471"),
-            (1_234_567_890, "89005924"),
-            (2_000_000_000, "69279037"),
-            (20_000_000_000, "65353130"),
+            (59, "287082"),
+            (1_111_111_109, "081804"),
+            (1_111_111_111, "050471"),
+            (1_234_567_890, "005924"),
+            (2_000_000_000, "279037"),
+            (20_000_000_000, "353130"),
         ] {
-            assert_eq!(code(SECRET, step(seconds * 1_000)), expected[2..], "{seconds}");
+            assert_eq!(code(SECRET, step(seconds * 1_000)), expected, "{seconds}");
         }
     }
 

@@ -53,7 +53,7 @@ function signup() {
     }
     state.textContent = taken ? `${wanted} is taken.` : `${wanted} is free.`;
     state.className = `state ${taken ? "taken" : "free"}`;
-    const rest = [...new Set([...mine, ...more])].filter((other) => other !== wanted).slice(0, 3);
+    const rest = [...new Set([...more, ...mine])].filter((other) => other !== wanted).slice(0, 3);
     others.hidden = !taken || !rest.length;
     others.replaceChildren("Free are:", ...rest.map((other) => {
       const choice = document.createElement("button");
