@@ -40,8 +40,10 @@ pub async fn begin(member: Member, call: Call) -> Result<Response<Body>, Error> 
     })?;
     let secret = totp::base32(&secret[..]);
     let encoded = crate::dashboard::door::encoded;
-    let name = encoded(&format!("{}:{email}", scope.company_name()));
-    let uri = format!("otpauth://totp/{name}?secret={secret}&issuer={}", encoded(scope.company_name()));
+    // So short that a QR code of it is still read easily.
+    let company: String = scope.company_name().chars().take(40).collect();
+    let name = encoded(&format!("{company}:{email}"));
+    let uri = format!("otpauth://totp/{name}?secret={secret}&issuer={}", encoded(&company));
     answer(StatusCode::CREATED, &json!({ "secret": secret, "uri": uri }))
 }
 

@@ -5,6 +5,7 @@
 use http::Response;
 
 use super::Frame;
+use super::view::qr::Qr;
 use super::view::{Field, Form, Item, Part, Row as _, Stamp, View, rows, value};
 use crate::accounts::{self, Own};
 use crate::error::Error;
@@ -96,18 +97,17 @@ pub async fn totp_begin(member: Member, call: Call) -> Result<Response<Body>, Er
     let made = value(two_step::begin(member, call).await?)?;
     let secret = made.text("secret");
     let groups: Vec<&str> = (0..secret.len()).step_by(4).filter_map(|at| secret.get(at..at + 4)).collect();
-    let item = Item {
-        title: "Open it in your app".into(),
-        address: Some(made.text("uri")),
-        lines: vec!["On this phone, that is all.".into()],
-        ..Item::default()
-    };
+    let uri = made.text("uri");
+    let qr = Qr::of(&uri, "The key as a QR code");
+    let item =
+        Item { title: "Open it in an app on this phone".into(), address: Some(uri), ..Item::default() };
     let confirm = Form::new("Then", "/dashboard/account/totp/confirm", "Turn it on")
         .with(code("The code that the app shows now").help("Six digits."))
         .plain();
     View::new(frame, "Set up your app", "Any app for codes (TOTP) will do. Its clock must be right.")
         .below(SECURITY, "Security")
-        .part(Part::list("", vec![item], ""))
+        .part(Part::text("Point your app at this", "").qr(qr))
+        .part(Part::list("Or", vec![item], ""))
         .part(Part::text("Or type this key there", groups.join(" ")))
         .part(Part::form(confirm))
         .draw()

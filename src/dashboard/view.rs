@@ -3,6 +3,7 @@
 //! It never holds markup: what is put in is text, wherever it comes from.
 
 pub(super) mod gate;
+pub(super) mod qr;
 
 use askama::Template;
 use http::Response;
@@ -77,6 +78,7 @@ pub struct Part {
     /// Instead of a list without anything in it; nothing when the part is no list.
     none: &'static str,
     table: Option<Table>,
+    qr: Option<qr::Qr>,
     form: Option<Form>,
 }
 
@@ -94,6 +96,12 @@ impl Part {
     /// A table.
     pub fn table(heading: impl Into<String>, table: Table, none: &'static str) -> Self {
         Self { heading: heading.into(), table: Some(table), none, ..Self::default() }
+    }
+
+    /// With a QR code, where there is one.
+    pub(super) fn qr(mut self, qr: Option<qr::Qr>) -> Self {
+        self.qr = qr;
+        self
     }
 
     /// A few sentences under a heading.

@@ -143,7 +143,7 @@ function combobox(select, summary, chosen) {
   };
   const narrow = (text) => {
     const words = plain(text).split(/\s+/).filter(Boolean);
-    shown = choices.filter((choice) => words.every((word) => plain(`${choice.text} ${choice.dataset.summary}`).includes(word)));
+    shown = choices.filter((choice) => words.every((word) => plain(`${choice.text} ${choice.value} ${choice.dataset.summary}`).includes(word)));
     // Those whose name begins so come first.
     shown.sort((a, b) => plain(b.text).startsWith(words[0] ?? "") - plain(a.text).startsWith(words[0] ?? ""));
     list.replaceChildren(...shown.map((choice, n) => {

@@ -103,8 +103,9 @@ test("an app's codes are turned on, asked for, and turned off", async () => {
   await on.getByLabel("Your password").fill(password);
   await on.getByRole("button", { name: "Begin" }).click();
   await page.getByRole("heading", { name: "Set up your app" }).waitFor();
-  const address = await page.getByRole("link", { name: "Open it in your app" }).getAttribute("href");
+  const address = await page.getByRole("link", { name: "Open it in an app on this phone" }).getAttribute("href");
   const secret = new URL(address).searchParams.get("secret");
+  await page.getByRole("img", { name: "The key as a QR code" }).waitFor();
   await page.getByText(secret.match(/.{4}/g).join(" ")).waitFor();
   await picture(page, "app");
   await page.getByLabel("The code that the app shows now").fill(code(secret));

@@ -69,7 +69,7 @@ test("an address of one's own stays, and one that is taken is said before and af
   assert.equal(await page.getByLabel("Web address").inputValue(), taken.slug);
   await page.getByText(`${taken.slug} is taken.`).waitFor();
   await page.getByRole("button", { name: /^another/ }).first().waitFor();
-  await trade(page, "HVAC");
+  await trade(page, "Heating and air");
   await fill(page, "example");
   await create(page);
   await page.getByRole("alert").filter({ hasText: /This address is taken/ }).waitFor();
