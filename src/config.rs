@@ -47,6 +47,26 @@ pub const TURN_MS: u64 = 120_000;
 pub const VISITORS_PER_HOUR: u64 = 120;
 /// Milliseconds that a model provider may take to say which models it has.
 pub const PROVIDER_CHECK_TIMEOUT_MS: u32 = 10_000;
+/// Milliseconds that the mail provider may take to take a mail.
+pub const MAIL_TIMEOUT_MS: u32 = 10_000;
+/// Most mails that one address gets of a company in an hour, and times in an hour that it may be asked for.
+pub const MAILS_PER_ADDRESS_HOUR: u64 = 5;
+/// Most mails that a company sends in a day.
+pub const MAILS_PER_COMPANY_DAY: u64 = 300;
+/// Most times in an hour that one network address may ask for links by mail, of one company.
+pub const ASKED_PER_HOUR: u64 = 20;
+/// Seconds for which a link that verifies an address is good.
+pub const VERIFY_S: u64 = 24 * 60 * 60;
+/// Seconds for which a link that resets a password is good.
+pub const RESET_S: u64 = 60 * 60;
+/// Seconds for which an invitation is good.
+pub const INVITE_S: u64 = 7 * 24 * 60 * 60;
+/// Seconds after a right password in which the code must come.
+pub const CODE_S: u64 = 5 * 60;
+/// Seconds in which a browser must have come from the sign-up to the new company's host.
+pub const ENTER_S: u64 = 60;
+/// Most codes that a person may try in an hour; an hour of guessing then succeeds once in 33,000 times.
+pub const CODES_PER_HOUR: u64 = 10;
 /// Largest request body, bytes.
 pub const BODY_LIMIT: usize = 64 * 1024;
 /// Largest body of a request that brings a document, bytes: what browsers send of a text may be three times as long.
@@ -91,6 +111,7 @@ pub struct Config {
     /// The header in which the edge says where a request comes from (`ADDRESS_HEADER`; `cf-connecting-ip` by default, which
     /// Cloudflare sets and no client can). Elsewhere name one that the proxy in front overwrites.
     pub address_header: String,
+    // What mail goes through (`MAIL_URL`, `MAIL_KEY`, `MAIL_FROM`: all three or none) is among the secrets.
     pub(crate) secrets: Secrets,
 }
 

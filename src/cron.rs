@@ -10,6 +10,7 @@ use crate::error::Error;
 use crate::idempotency::EXPIRED_REMOVE;
 use crate::ids::CompanyId;
 use crate::limiter::scripts::RECONCILE;
+use crate::links::EXPIRED_LINKS_REMOVE;
 use crate::params;
 use crate::platform::{Body, Level};
 use crate::routes::{Call, json as answer};
@@ -48,6 +49,7 @@ async fn visit(scope: &TenantScope) -> Result<Vec<Drift>, Error> {
     let sums = [today, yesterday].map(|day| batch.add::<Sums>(SUMS_READ, params![day]));
     batch.run(MEMORIES_EXPIRE, params![]);
     batch.run(EXPIRED_REMOVE, params![]);
+    batch.run(EXPIRED_LINKS_REMOVE, params![]);
     let outcome = batch.send().await;
     let mut rows = outcome.inspect_err(|error| {
         scope.log(Level::Error, "round: the database did not answer", &format!("{error:?}"));

@@ -15,6 +15,7 @@ use crate::site;
 use crate::tenant::TenantScope;
 use crate::tenant::auth::SESSION_COOKIE;
 
+pub mod account;
 pub mod agents;
 pub mod budget;
 pub mod checklist;
@@ -26,6 +27,7 @@ pub mod inbox;
 pub mod knowledge;
 pub mod leads;
 pub mod library;
+pub mod links;
 pub mod office;
 pub mod overview;
 pub mod plan;
@@ -101,7 +103,7 @@ const TABS: &[(&str, &str)] = &[
     ("/dashboard/notifications", "Notifications"),
     ("/dashboard/api-keys", "API keys"),
     ("/dashboard/audit", "Audit log"),
-    ("/dashboard/sessions", "Sessions"),
+    ("/dashboard/sessions", "Security"),
 ];
 
 /// Whether an address is a tab of its own.
@@ -123,12 +125,15 @@ const SAID: &[(&str, &str)] = &[
     ("ended", "Ended."),
     ("handed-back", "Handed back: the assistant answers again."),
     ("closed", "Closed."),
+    ("invited", "Invited: the mail is on its way."),
+    ("mailed", "Mailed. Open the link in it within a day."),
     ("noted", "Noted. Only your colleagues see it."),
     ("removed", "Removed."),
     ("reopened", "Open again."),
     ("saved", "Saved. It holds from the next question on."),
     ("sent", "Sent. The assistant is silent here until you hand back."),
     ("taken", "Taken over: the assistant is silent here until you hand back."),
+    ("two-step-off", "Two-step sign-in is off."),
     ("works", "The key works."),
 ];
 

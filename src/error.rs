@@ -28,8 +28,18 @@ pub enum Error {
     CrossSite,
     /// E-mail or password is wrong; which of them is not said.
     WrongLogin,
+    /// A signed-in person's own password is wrong.
+    WrongPassword,
+    /// The password is right; now the code of the second step is wanted.
+    CodeWanted,
+    /// The code of the second step is wrong, too old, or was taken before.
+    WrongCode,
+    /// A link that is good once was used, has ended, or never was; which of these is not said.
+    LinkEnded,
     /// What was sent makes no sense; the sentence says what to change.
     Invalid(String),
+    /// The same of one field of a form, by its name.
+    Field(&'static str, Box<Self>),
     /// The body has more bytes than this.
     TooLarge(usize),
     /// What was asked for collides with what is there; the sentence says what to change.
@@ -106,6 +116,32 @@ impl Error {
                 "The e-mail address or the password is wrong for this company. Check both and try again.".into(),
                 Level::Info,
             ),
+            // Not 401: the person is signed in, and stays so.
+            Self::WrongPassword => (
+                StatusCode::FORBIDDEN,
+                "Wrong password",
+                "The password is wrong. Type the one that you sign in with.".into(),
+                Level::Info,
+            ),
+            Self::CodeWanted => (
+                StatusCode::UNAUTHORIZED,
+                "Code wanted",
+                "This account has two-step sign-in. Send the code of your app, or one of your recovery codes, as code.".into(),
+                Level::Info,
+            ),
+            Self::WrongCode => (
+                StatusCode::UNAUTHORIZED,
+                "Wrong code",
+                "The code is wrong, too old, or was used before. Wait for the next one and try that.".into(),
+                Level::Info,
+            ),
+            Self::LinkEnded => (
+                StatusCode::GONE,
+                "Link ended",
+                "This link was used already or has ended. Ask for a new one.".into(),
+                Level::Info,
+            ),
+            Self::Field(_, error) => return error.facts(),
             Self::Invalid(sentence) => {
                 (StatusCode::BAD_REQUEST, "Invalid request", sentence.clone().into(), Level::Info)
             }
@@ -158,6 +194,7 @@ impl Error {
         match self {
             Self::Unavailable(what, why) => Some(format!("{what}: {why}").into()),
             Self::Internal(why) => Some(why.into()),
+            Self::Field(_, error) => error.for_log(),
             _ => None,
         }
     }
@@ -186,12 +223,22 @@ impl Error {
     #[must_use]
     pub fn problem(&self, request_id: RequestId) -> serde_json::Value {
         let facts = self.facts();
-        serde_json::json!({
+        let mut problem = serde_json::json!({
             "type": "about:blank",
             "title": facts.title,
             "status": facts.status.as_u16(),
             "detail": facts.detail,
             "request_id": request_id,
-        })
+        });
+        if let (Self::Field(field, _), Some(problem)) = (self, problem.as_object_mut()) {
+            problem.insert("field".to_owned(), (*field).into());
+        }
+        problem
+    }
+
+    /// The same error, of this field.
+    #[must_use]
+    pub fn of(self, field: &'static str) -> Self {
+        Self::Field(field, Box::new(self))
     }
 }

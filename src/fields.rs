@@ -126,6 +126,17 @@ impl Field {
         }
     }
 
+    /// The text under a name; empty where there is none. For what is shown again whether it can be done or not.
+    pub(crate) fn text_of(&self, name: &str) -> String {
+        let Self::Object(fields) = self else { return String::new() };
+        let given = fields.iter().find(|(other, _)| other == name);
+        match given {
+            Some((_, Self::Text(text))) => text.clone(),
+            Some((_, Self::Form(texts))) => texts.last().cloned().unwrap_or_default(),
+            _ => String::new(),
+        }
+    }
+
     /// The values of these fields of a structure, in this order.
     fn arranged(self, wanted: &'static [&'static str]) -> Result<Vec<Self>, FieldError> {
         let mut values: Vec<Self> = wanted.iter().map(|_| Self::Missing).collect();

@@ -115,6 +115,8 @@ ids! {
     QuestionId,
     /// A question that a visitor can ask with one tap.
     ReplyId,
+    /// What somebody may do once with a token that was sent to them; an invitation is one.
+    LinkId,
     /// An entry of the audit log.
     AuditId,
     /// One incoming request, quoted in errors and logs.

@@ -14,6 +14,8 @@ use serde_json::json;
 use crate::error::Error;
 use crate::ids::{AuditId, UserId};
 use crate::knowledge::check_texts;
+use crate::links::verification;
+use crate::mail::{self, Letter};
 use crate::params;
 use crate::platform::Body;
 use crate::routes::{Call, json as answer};
@@ -29,20 +31,37 @@ use crate::tenant::{Repeat, TenantScope, TenantSql, auth};
 /// [`Error::Invalid`] for the body, [`Error::Conflict`] when the slug is taken or the key was used for something else.
 pub async fn signup(call: Call) -> Result<Response<Body>, Error> {
     let new = call.json::<Signup>().await?;
-    check_texts(&[("company's name", Some(&new.company), 120), ("name", Some(&new.name), 120)])?;
-    slug::check(&new.slug)?;
-    let email = check_email(&new.email)?;
-    let password = password_hash(&*call.platform, &new.password)?;
+    let made = found(&call, &new, call.idempotency_key()?).await?;
+    let mut response = answer(StatusCode::CREATED, &made.shown(&call))?;
+    if made.replayed {
+        let replayed = HeaderName::from_static("idempotency-replayed");
+        response.headers_mut().insert(replayed, HeaderValue::from_static("true"));
+    }
+    made.welcome();
+    Ok(response)
+}
 
-    let repeat = call.idempotency_key()?.map(|key| new.request(&email, key));
-    let scope = auth::founder(&call, &new.slug, &new.company, &new.industry, repeat.as_ref())?;
+/// Makes a company, or finds the one that the same request made before.
+///
+/// # Errors
+/// As [`signup`], each of the field that it is about.
+pub(crate) async fn found(call: &Call, new: &Signup, key: Option<&str>) -> Result<Made, Error> {
+    let of = |field| move |error: Error| error.of(field);
+    check_texts(&[("company's name", Some(&new.company), 120)]).map_err(of("company"))?;
+    slug::check(&new.slug).map_err(of("slug"))?;
+    check_texts(&[("name", Some(&new.name), 120)]).map_err(of("name"))?;
+    let email = mail::address(&new.email).map_err(of("email"))?;
+    let password = password_hash(&*call.platform, &new.password).map_err(of("password"))?;
+
+    let repeat = key.map(|key| new.request(&email, key));
+    let scope = auth::founder(call, &new.slug, &new.company, &new.industry, repeat.as_ref())?;
     let seal = repeat.as_ref().map(|repeat| scope.signup_seal(repeat)).transpose()?;
     let seal = seal.as_ref().map(<[u8; 32]>::as_slice);
     let user = UserId::new(&*call.platform);
     let mut batch = scope.batch();
     let made = batch.run(COMPANY_ADD, params![&new.slug, &new.company, &new.industry, seal]);
     batch.run(HOST_ADD, params![&new.slug]);
-    batch.run(USER_ADD, params![user, email, new.name, password]);
+    batch.run(USER_ADD, params![user, &email, &new.name, password]);
     batch.run(MEMBERSHIP_ADD, params![user]);
     batch.run(SUBSCRIPTION_ADD, params!["starter"]);
     batch.run(BUDGET_ADD, params!["starter"]);
@@ -50,53 +69,76 @@ pub async fn signup(call: Call) -> Result<Response<Body>, Error> {
         batch.run(*sql, params![&new.industry, &new.company]);
     }
     batch.run(AUDIT_SIGNUP, params![AuditId::new(&*call.platform), user]);
-    let unknown =
-        || Error::Invalid(format!("There is no industry {:?}. GET /v1/industries lists them.", new.industry));
-    let mut rows = match batch.send().await {
-        Ok(rows) => rows,
+    let letter = scope.has_post().then(|| verification(&scope, &mut batch, user, &email));
+    let unknown = || {
+        let what = format!("There is no industry {:?}. GET /v1/industries lists them.", new.industry);
+        Error::Invalid(what).of("industry")
+    };
+    let sent = batch.send().await;
+    let (slug, name) = (new.slug.clone(), new.company.clone());
+    match sent {
+        Ok(mut rows) => rows.touched(made).map_err(|_| unknown())?,
         // The company with this request's id is there: the first answer was lost, or the key is used for something else.
-        Err(Error::Conflict(taken)) => return made_before(&call, &scope, seal, taken).await,
+        Err(Error::Conflict(taken)) => return made_before(scope, seal, taken).await,
         // Nothing else refers to anything that may be missing.
         Err(Error::NotFound) => return Err(unknown()),
         Err(error) => return Err(error),
-    };
-    rows.touched(made).map_err(|_| unknown())?;
-    answer(StatusCode::CREATED, &founded(&call, &scope, &new.slug, &new.company, user))
+    }
+    Ok(Made { scope, user, slug, name, replayed: false, letter })
 }
 
-/// The answer that the first of several same requests got, or would have got.
-async fn made_before(
-    call: &Call,
-    scope: &TenantScope,
-    seal: Option<&[u8]>,
-    taken: String,
-) -> Result<Response<Body>, Error> {
-    let Some(seal) = seal else { return Err(Error::Conflict(taken)) };
+/// What the first of several same requests made.
+async fn made_before(scope: TenantScope, seal: Option<&[u8]>, taken: String) -> Result<Made, Error> {
+    let taken = Error::Conflict(taken).of("slug");
+    let Some(seal) = seal else { return Err(taken) };
     let mut batch = scope.batch();
     let made = batch.add::<Founded>(COMPANY_FOUNDED, params![seal]);
     match batch.send().await?.maybe(made)? {
-        None => Err(Error::Conflict(taken)),
+        None => Err(taken),
         Some(made) if !made.same => Err(Error::Conflict(
             "This Idempotency-Key was used for another sign-up. Take a new key for a new company.".into(),
         )),
-        Some(made) => {
-            let mut response =
-                answer(StatusCode::CREATED, &founded(call, scope, &made.slug, &made.name, made.user_id))?;
-            let replayed = HeaderName::from_static("idempotency-replayed");
-            response.headers_mut().insert(replayed, HeaderValue::from_static("true"));
-            Ok(response)
+        Some(Founded { slug, name, user_id: user, .. }) => {
+            Ok(Made { scope, user, slug, name, replayed: true, letter: None })
         }
     }
 }
 
-fn founded(call: &Call, scope: &TenantScope, slug: &str, name: &str, user: UserId) -> serde_json::Value {
-    let company = json!({
-        "company_id": scope.company_id(),
-        "slug": slug,
-        "name": name,
-        "url": call.app.config.root.company_url(slug),
-    });
-    json!({ "company": company, "user_id": user })
+/// A company that was made, now or by the same request before.
+pub(crate) struct Made {
+    /// The company's data.
+    pub(crate) scope: TenantScope,
+    /// Its owner.
+    pub(crate) user: UserId,
+    slug: String,
+    name: String,
+    replayed: bool,
+    /// What its owner gets by mail, if mail can be sent and it was not sent before.
+    letter: Option<Letter>,
+}
+
+impl Made {
+    fn shown(&self, call: &Call) -> serde_json::Value {
+        let company = json!({
+            "company_id": self.scope.company_id(),
+            "slug": self.slug,
+            "name": self.name,
+            "url": self.url(call),
+        });
+        json!({ "company": company, "user_id": self.user })
+    }
+
+    /// The company's address.
+    pub(crate) fn url(&self, call: &Call) -> String {
+        call.app.config.root.company_url(&self.slug)
+    }
+
+    /// Sends the owner what they get by mail.
+    pub(crate) fn welcome(self) {
+        if let Some(letter) = self.letter {
+            mail::send_later(self.scope, letter);
+        }
+    }
 }
 
 /// `GET /v1/industries`: what a company can start from.
@@ -122,29 +164,19 @@ pub async fn slugs(call: Call) -> Result<Response<Body>, Error> {
     answer(StatusCode::OK, &json!({ "slugs": free }))
 }
 
-fn check_email(email: &str) -> Result<String, Error> {
-    let email = email.trim().to_lowercase();
-    let fine = (3..=254).contains(&email.len())
-        && email.bytes().all(|b| !b.is_ascii_control() && b != b' ')
-        && email
-            .split_once('@')
-            .is_some_and(|(name, host)| !name.is_empty() && host.contains('.') && !host.contains('@'));
-    if fine { Ok(email) } else { Err(Error::Invalid("The e-mail address is not one. Check it.".into())) }
-}
-
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Signup {
+pub(crate) struct Signup {
     /// The company's name.
-    company: String,
+    pub(crate) company: String,
     /// Its subdomain.
-    slug: String,
+    pub(crate) slug: String,
     /// The industry template it starts from.
-    industry: String,
+    pub(crate) industry: String,
     /// The owner's name.
-    name: String,
-    email: String,
-    password: String,
+    pub(crate) name: String,
+    pub(crate) email: String,
+    pub(crate) password: String,
 }
 
 impl Signup {
@@ -204,16 +236,3 @@ const BUDGET_ADD: TenantSql = crate::sql!(
 const AUDIT_SIGNUP: TenantSql = crate::sql!(
     "insert into audit_events (company_id, event_id, actor, user_id, action) values ($1, $2, 'member', $3, 'company.made')"
 );
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn emails() {
-        assert_eq!(check_email(" Owner@Acme.example ").unwrap(), "owner@acme.example");
-        for email in ["", "a", "@b.c", "a@b", "a b@c.d", "a@b@c.d"] {
-            assert!(check_email(email).is_err(), "{email}");
-        }
-    }
-}

@@ -10,14 +10,19 @@ use serde::Deserialize;
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
-use crate::config::{ACCESS_TOKEN_S, SESSION_S, VISITOR_TOKEN_S, VISITORS_PER_HOUR};
+use crate::config::{ACCESS_TOKEN_S, CODE_S, SESSION_S, VISITOR_TOKEN_S, VISITORS_PER_HOUR};
 use crate::error::Error;
+use crate::fields::Bytes;
 use crate::ids::{SessionId, UserId, VisitorId};
+use crate::links::{self, CODE_USE, ENTER_USE, Purpose, Token};
+use crate::mail;
 use crate::params;
 use crate::platform::{Body, Platform};
 use crate::routes::{Call, json as answer, no_content};
 use crate::tenant::auth::{self, Member};
+use crate::tenant::redis::TenantKey;
 use crate::tenant::{TenantScope, TenantSql};
+use crate::two_step;
 
 /// `POST /v1/visitor`: a token for a new visitor of this company, for pages of the origin that asks; with a token that is
 /// good there, a new one for the same visitor. One network address gets only so many new visitors an hour.
@@ -29,8 +34,7 @@ pub async fn visitor(scope: TenantScope, call: Call) -> Result<Response<Body>, E
     if let (None, Some(address)) = (known, auth::address(&call, &scope)) {
         let now_s = scope.platform().now_ms() / 1_000;
         let key = scope.key_visitors_minted(&address, now_s / 3_600);
-        let minted = scope.redis_eval(COUNT, &[key], &["3600".to_owned()]).await?;
-        if minted.as_u64().is_none_or(|minted| minted > VISITORS_PER_HOUR) {
+        if count(&scope, key, 3_600).await? > VISITORS_PER_HOUR {
             return Err(Error::TooMany(3_600 - now_s % 3_600));
         }
     }
@@ -42,29 +46,80 @@ pub async fn visitor(scope: TenantScope, call: Call) -> Result<Response<Body>, E
     )
 }
 
-/// `POST /v1/login`: an access token, and a refresh token for when it ends.
+/// `POST /v1/login`: an access token, and a refresh token for when it ends. With two-step sign-in it takes a code as well.
 ///
 /// # Errors
-/// [`Error::WrongLogin`] for e-mail or password, with the same work done for both; [`Error::TooMany`] after too many
-/// tries.
+/// [`Error::WrongLogin`] for e-mail or password, with the same work done for both; [`Error::CodeWanted`] when both are right and
+/// a code is missing, [`Error::WrongCode`] for the code; [`Error::TooMany`] after too many tries.
 pub async fn login(scope: TenantScope, call: Call) -> Result<Response<Body>, Error> {
     let login = call.json::<Login>().await?;
-    let (user, refresh) = begin(&scope, &login).await?;
-    tokens(&scope, user, &refresh)
+    let account = known(&scope, &login).await?;
+    let code = login.code.as_deref().filter(|code| !code.trim().is_empty());
+    let second = match (&account.second, code) {
+        (None, _) => None,
+        (Some(_), None) => return Err(Error::CodeWanted),
+        (Some(second), Some(code)) => Some((second, code, None)),
+    };
+    let refresh = begin(&scope, account.user_id, second).await?;
+    tokens(&scope, account.user_id, &refresh)
 }
 
-/// Signs a browser in: the session cookie's value. Its session has no refresh token that anybody knows, so it can be
-/// neither renewed nor turned into one of the API's.
+/// What a browser gets after a right password.
+pub(crate) enum Step {
+    /// The session cookie's value. Its session has no refresh token that anybody knows, so it can be neither renewed nor turned
+    /// into one of the API's.
+    In(String),
+    /// A token for the page that asks for the code, good once and for a few minutes.
+    Code(Token),
+}
+
+/// Signs a browser in, or begins to.
 ///
 /// # Errors
-/// As [`login`].
-pub(crate) async fn page(scope: &TenantScope, login: &Login) -> Result<String, Error> {
-    let (user, refresh) = begin(scope, login).await?;
-    scope.page_token(user, refresh.session)
+/// [`Error::WrongLogin`], [`Error::TooMany`].
+pub(crate) async fn page(scope: &TenantScope, login: &Login) -> Result<Step, Error> {
+    let account = known(scope, login).await?;
+    if account.second.is_none() {
+        let refresh = begin(scope, account.user_id, None).await?;
+        return scope.page_token(account.user_id, refresh.session).map(Step::In);
+    }
+    let token = Token::new(scope.platform());
+    let mut batch = scope.batch();
+    links::make(scope, &mut batch, Purpose::Code, (account.user_id, None), (&token, CODE_S));
+    batch.send().await?;
+    Ok(Step::Code(token))
 }
 
-/// Checks e-mail address and password, and begins a session.
-async fn begin(scope: &TenantScope, login: &Login) -> Result<(UserId, RefreshToken), Error> {
+/// The second step in a browser: the session cookie's value.
+///
+/// # Errors
+/// [`Error::LinkEnded`] when the password is too long ago, [`Error::WrongCode`], [`Error::TooMany`].
+pub(crate) async fn page_code(scope: &TenantScope, token: &str, code: &str) -> Result<String, Error> {
+    let token = Token::parse(token).ok_or(Error::LinkEnded)?;
+    let mut batch = scope.batch();
+    let person = batch.add::<Second>(SECOND_READ, params![&token.hash()[..]]);
+    let person = batch.send().await?.maybe(person)?.ok_or(Error::LinkEnded)?;
+    let refresh = begin(scope, person.user_id, Some((&person, code, Some(&token)))).await?;
+    scope.page_token(person.user_id, refresh.session)
+}
+
+/// Signs in a browser that comes from the sign-up: the session cookie's value.
+///
+/// # Errors
+/// [`Error::LinkEnded`].
+pub(crate) async fn page_enter(scope: &TenantScope, token: &str) -> Result<String, Error> {
+    let token = Token::parse(token).ok_or(Error::LinkEnded)?;
+    let session = SessionId::new(scope.platform());
+    let refresh = RefreshToken::new(scope.platform(), session);
+    let mut batch = scope.batch();
+    let fields = params![&token.hash()[..], session, &refresh.hash()[..], SESSION_S];
+    let entered = batch.add::<Renewed>(ENTER_USE, fields);
+    let person = batch.send().await?.maybe(entered)?.ok_or(Error::LinkEnded)?;
+    scope.page_token(person.user_id, session)
+}
+
+/// Whose e-mail address and password these are.
+async fn known(scope: &TenantScope, login: &Login) -> Result<Account, Error> {
     let email = login.email.trim().to_lowercase();
     count_attempt(scope, &email).await?;
     let mut batch = scope.batch();
@@ -72,14 +127,51 @@ async fn begin(scope: &TenantScope, login: &Login) -> Result<(UserId, RefreshTok
     let account = batch.send().await?.maybe(account)?;
     let hash = account.as_ref().map_or(NOBODYS_HASH, |account| account.password_hash.as_str());
     let right = password_verify(&login.password, hash);
-    let account = account.filter(|_| right).ok_or(Error::WrongLogin)?;
+    let mut account = account.filter(|_| right).ok_or(Error::WrongLogin)?;
+    account.second = account.sealed_totp_secret.take().map(|sealed| Second {
+        user_id: account.user_id,
+        sealed_totp_secret: sealed,
+        totp_last_step: account.totp_last_step,
+    });
+    Ok(account)
+}
 
+/// That it is this signed-in person's password, for what a session alone must not do; gives their e-mail address.
+///
+/// # Errors
+/// [`Error::WrongPassword`], [`Error::TooMany`] after too many tries.
+pub(crate) async fn password_check(
+    scope: &TenantScope,
+    user: UserId,
+    password: &str,
+) -> Result<String, Error> {
+    let mut batch = scope.batch();
+    let own = batch.add::<OwnPassword>(PASSWORD_READ, params![user]);
+    let own = batch.send().await?.one(own)?;
+    count_attempt(scope, &own.email).await?;
+    if password_verify(password, &own.password_hash) { Ok(own.email) } else { Err(Error::WrongPassword) }
+}
+
+/// Begins a session; with a second step only if its code is taken in the same transaction, and the link of the page that
+/// asked for it.
+async fn begin(
+    scope: &TenantScope,
+    user: UserId,
+    second: Option<(&Second, &str, Option<&Token>)>,
+) -> Result<RefreshToken, Error> {
     let session = SessionId::new(scope.platform());
     let refresh = RefreshToken::new(scope.platform(), session);
     let mut batch = scope.batch();
-    batch.run(SESSION_BEGIN, params![session, account.user_id, &refresh.hash()[..], SESSION_S]);
+    if let Some((second, code, link)) = second {
+        let secret = (&second.sealed_totp_secret.0[..], second.totp_last_step);
+        two_step::guard(scope, &mut batch, user, secret, code).await?;
+        if let Some(link) = link {
+            batch.run(CODE_USE, params![&link.hash()[..], user]);
+        }
+    }
+    batch.run(SESSION_BEGIN, params![session, user, &refresh.hash()[..], SESSION_S]);
     batch.send().await?;
-    Ok((account.user_id, refresh))
+    Ok(refresh)
 }
 
 /// `POST /v1/token/refresh`: new tokens for a refresh token, once. One that comes back after that was stolen, by
@@ -141,9 +233,17 @@ const NOBODYS_HASH: &str =
 
 /// Counts a try to sign in; more than ten in a quarter of an hour have to wait.
 async fn count_attempt(scope: &TenantScope, email: &str) -> Result<(), Error> {
-    let hash = Base64UrlUnpadded::encode_string(&Sha256::digest(email.as_bytes()));
-    let tries = scope.redis_eval(COUNT, &[scope.key_login_attempts(&hash)], &["900".to_owned()]).await?;
-    if tries.as_u64().is_none_or(|tries| tries > 10) { Err(Error::TooMany(900)) } else { Ok(()) }
+    let tries = count(scope, scope.key_login_attempts(&mail::address_hash(email)), 900).await?;
+    if tries > 10 { Err(Error::TooMany(900)) } else { Ok(()) }
+}
+
+/// Counts once more under a key that is forgotten so many seconds after it began; how often that makes.
+///
+/// # Errors
+/// [`Error::Unavailable`] when Redis does not answer: what nobody can count is not done.
+pub(crate) async fn count(scope: &TenantScope, key: TenantKey, seconds: u32) -> Result<u64, Error> {
+    let counted = scope.redis_eval(COUNT, &[key], &[seconds.to_string()]).await?;
+    counted.as_u64().ok_or_else(|| Error::Unavailable("redis", "a counter is no number".into()))
 }
 
 const COUNT: &str = "
@@ -199,6 +299,8 @@ impl RefreshToken {
 pub(crate) struct Login {
     pub(crate) email: String,
     pub(crate) password: String,
+    /// Of the second step, where there is one.
+    pub(crate) code: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -211,6 +313,25 @@ struct Refresh {
 struct Account {
     user_id: UserId,
     password_hash: String,
+    /// Null without a second step.
+    sealed_totp_secret: Option<Bytes>,
+    totp_last_step: u64,
+    #[serde(skip)]
+    second: Option<Second>,
+}
+
+/// What a code is checked by.
+#[derive(Deserialize)]
+struct Second {
+    user_id: UserId,
+    sealed_totp_secret: Bytes,
+    totp_last_step: u64,
+}
+
+#[derive(Deserialize)]
+struct OwnPassword {
+    email: String,
+    password_hash: String,
 }
 
 #[derive(Deserialize)]
@@ -219,11 +340,24 @@ struct Renewed {
 }
 
 const ACCOUNT_READ: TenantSql = crate::sql!(
-    "select u.user_id, u.password_hash
+    "select u.user_id, u.password_hash,
+            case when u.totp_enabled_at is not null then u.sealed_totp_secret end as sealed_totp_secret, u.totp_last_step
      from users u
      join memberships m on m.company_id = u.company_id and m.user_id = u.user_id and m.ended_at is null
      where u.company_id = $1 and u.email = $2"
 );
+
+/// Who is behind the page that asks for the code.
+const SECOND_READ: TenantSql = crate::sql!(
+    "select u.user_id, u.sealed_totp_secret, u.totp_last_step
+     from account_links l
+     join users u on u.company_id = l.company_id and u.user_id = l.user_id and u.totp_enabled_at is not null
+     join memberships m on m.company_id = u.company_id and m.user_id = u.user_id and m.ended_at is null
+     where l.company_id = $1 and l.token_hash = $2 and l.purpose = 'code' and l.used_at is null and l.expires_at > now()"
+);
+
+const PASSWORD_READ: TenantSql =
+    crate::sql!("select email, password_hash from users where company_id = $1 and user_id = $2");
 
 const SESSION_BEGIN: TenantSql = crate::sql!(
     "insert into sessions (company_id, session_id, user_id, refresh_hash, expires_at)

@@ -25,6 +25,7 @@ pub mod discovery;
 pub mod markdown;
 pub(crate) mod pages;
 pub mod security;
+pub mod signup;
 
 pub use pages::read;
 
@@ -75,15 +76,6 @@ impl<'a> Home<'a> {
             around,
         ))
     }
-}
-
-/// `GET /` on the platform's host: what Bulkhead is, and signing up.
-///
-/// # Errors
-/// None.
-pub async fn landing(call: Call) -> Result<Response<Body>, Error> {
-    let root = call.app.config.root.url();
-    page(&Landing { domain: root.split_once("://").map_or("", |(_, domain)| domain) })
 }
 
 /// `GET /healthz`: the worker runs. Asks nobody else.
@@ -202,13 +194,6 @@ impl<'a> Home<'a> {
             preview: false,
         }
     }
-}
-
-#[derive(Template)]
-#[template(path = "landing.html")]
-struct Landing<'a> {
-    /// What follows a company's slug and a dot in its address.
-    domain: &'a str,
 }
 
 /// A company's initial, for its badge.

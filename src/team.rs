@@ -20,7 +20,15 @@ use crate::upkeep;
 /// # Errors
 /// As every batch.
 pub async fn list(member: Member) -> Result<Response<Body>, Error> {
-    upkeep::list(&member, "people", PERSON_LIST).await
+    people(&member).await
+}
+
+/// The same, for a page that shows more.
+///
+/// # Errors
+/// As every batch.
+pub(crate) async fn people(member: &Member) -> Result<Response<Body>, Error> {
+    upkeep::list(member, "people", PERSON_LIST).await
 }
 
 /// `GET /v1/audit`: what people, agents and the platform did, newest first.
@@ -66,7 +74,8 @@ struct Session {
 }
 
 const PERSON_LIST: TenantSql = crate::sql!(
-    "select u.user_id, u.name, u.email, m.role, m.created_at, m.ended_at
+    "select u.user_id, u.name, u.email, m.role, u.totp_enabled_at is not null as two_step,
+            u.email_verified_at is not null as email_verified, m.created_at, m.ended_at
      from memberships m
      join users u on u.company_id = m.company_id and u.user_id = m.user_id
      where m.company_id = $1

@@ -18,6 +18,7 @@ use crate::routes::App;
 
 pub mod auth;
 mod identity;
+pub mod post;
 pub mod postgres;
 pub mod recent;
 pub mod redis;
@@ -174,6 +175,7 @@ pub struct Secrets {
     master_keys: vault::MasterKeys,
     platform_keys: vault::PlatformKeys,
     cron_token: Option<zeroize::Zeroizing<String>>,
+    post: Option<post::Post>,
 }
 
 impl Secrets {
@@ -185,6 +187,7 @@ impl Secrets {
             master_keys: vault::MasterKeys::parse(get)?,
             platform_keys: vault::PlatformKeys::parse(get),
             cron_token: get("CRON_TOKEN").map(zeroize::Zeroizing::new),
+            post: post::Post::parse(get)?,
         })
     }
 }

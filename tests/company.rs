@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use base64ct::Encoding;
 use futures_util::StreamExt;
 use http::Method;
 use serde_json::{Value, json};
@@ -208,6 +209,71 @@ impl Company {
             self.rows(sql).await;
         }
         self.api_key(&["chat", "models"]).await;
+        let owner =
+            self.rows("select user_id::text from users where company_id = $1::text::uuid limit 1").await;
+        self.link("verify", owner[0].get(0), 60).await;
+        self.invited(&format!("invited@{}.example", self.slug), "member").await;
+        self.rows(
+            "insert into recovery_codes (company_id, user_id, code_hash)
+             select company_id, user_id, sha256('code') from users where company_id = $1::text::uuid limit 1 returning 1",
+        )
+        .await;
+    }
+
+    /// The mails to an address, newest first, once there are so many: some are sent when the request has been answered.
+    pub async fn mails(&self, to: &str, least: usize) -> Vec<Value> {
+        mails(self.stand, to, least).await
+    }
+
+    /// The token of the newest mail to an address that has a link, and of as many mails as there must be by then.
+    pub async fn mailed_token(&self, to: &str, least: usize) -> String {
+        link_token(&self.mails(to, least).await[0])
+    }
+
+    /// A link's token, made past the worker: for somebody of this company, good for so many minutes.
+    pub async fn link(&self, purpose: &str, user: &str, minutes: i32) -> String {
+        let token = base64ct::Base64UrlUnpadded::encode_string(
+            &[uuid::Uuid::new_v4(), uuid::Uuid::new_v4()].map(uuid::Uuid::into_bytes).concat(),
+        );
+        let email = if purpose == "verify" { "email" } else { "null" };
+        let sql = format!(
+            "insert into account_links (company_id, link_id, purpose, subject, user_id, email, token_hash, expires_at)
+             select company_id, gen_random_uuid(), '{purpose}', user_id::text, user_id, {email}, sha256('{token}'),
+                    now() + interval '{minutes} minutes'
+             from users where company_id = $1::text::uuid and user_id = '{user}'
+             on conflict (company_id, purpose, subject) do update
+             set token_hash = excluded.token_hash, expires_at = excluded.expires_at, used_at = null
+             returning 1"
+        );
+        assert_eq!(self.rows(&sql).await.len(), 1);
+        token
+    }
+
+    /// An invitation's token, made past the worker.
+    pub async fn invited(&self, email: &str, role: &str) -> String {
+        let token = base64ct::Base64UrlUnpadded::encode_string(
+            &[uuid::Uuid::new_v4(), uuid::Uuid::new_v4()].map(uuid::Uuid::into_bytes).concat(),
+        );
+        let sql = format!(
+            "insert into account_links (company_id, link_id, purpose, subject, email, role, token_hash, expires_at)
+             values ($1::text::uuid, gen_random_uuid(), 'invite', '{email}', '{email}', '{role}', sha256('{token}'), now() + interval '1 hour')
+             returning 1"
+        );
+        self.rows(&sql).await;
+        token
+    }
+
+    /// Turns two-step sign-in on for whoever has this access token; gives the secret and the recovery codes.
+    pub async fn two_step(&self, token: &str) -> (Vec<u8>, Vec<String>) {
+        let begun = json!({ "password": PASSWORD });
+        let (status, made) = self.call(token, Method::POST, "/v1/account/totp", Some(begun)).await;
+        assert_eq!(status, 201, "{made}");
+        let secret = unbase32(made["secret"].as_str().unwrap());
+        let code = json!({ "code": bulkhead::totp::code(&secret, bulkhead::totp::step(now_s() * 1_000)) });
+        let (status, on) = self.call(token, Method::POST, "/v1/account/totp/confirm", Some(code)).await;
+        assert_eq!(status, 200, "{on}");
+        let codes = on["recovery_codes"].as_array().unwrap();
+        (secret, codes.iter().map(|code| code.as_str().unwrap().to_owned()).collect())
     }
 
     /// What the company's server says of a visitor, signed with a new identity secret.
@@ -349,6 +415,45 @@ async fn tokens(login: reqwest::RequestBuilder, email: &str) -> (String, String)
     assert_eq!(status, 200, "{tokens}");
     let token = |name: &str| tokens[name].as_str().unwrap().to_owned();
     (token("access_token"), token("refresh_token"))
+}
+
+/// The mails to an address that the stand caught, newest first, once there are so many.
+///
+/// # Panics
+/// When they do not come.
+pub async fn mails(stand: &Stand, to: &str, least: usize) -> Vec<Value> {
+    for _ in 0..200 {
+        let url = format!("{}/emails?to={}", stand.mail_url, escape(to));
+        let caught: Value = reqwest::get(url).await.unwrap().json().await.unwrap();
+        let caught = caught["emails"].as_array().unwrap();
+        if caught.len() >= least {
+            return caught.clone();
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    panic!("{least} mails to {to} did not come");
+}
+
+/// The token in the link of a mail.
+///
+/// # Panics
+/// When it has none.
+#[must_use]
+pub fn link_token(mail: &Value) -> String {
+    let text = mail["text"].as_str().unwrap();
+    let (_, rest) = text.split_once("?token=").unwrap_or_else(|| panic!("no link in {text}"));
+    rest.chars().take_while(|c| !c.is_whitespace()).collect()
+}
+
+/// The bytes behind base32 without padding.
+#[must_use]
+pub fn unbase32(text: &str) -> Vec<u8> {
+    let bits = text.bytes().flat_map(|letter| {
+        let five = if letter.is_ascii_digit() { letter - b'2' + 26 } else { letter - b'A' };
+        (0..5).rev().map(move |bit| five >> bit & 1)
+    });
+    let bits: Vec<u8> = bits.collect();
+    bits.chunks_exact(8).map(|byte| byte.iter().fold(0, |all, bit| all << 1 | bit)).collect()
 }
 
 /// Adds the events in a chunk of a stream.

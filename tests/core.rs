@@ -54,12 +54,30 @@ impl Core {
         Self::with(stand, &stand.gateway_url, &stand.worker_database_url, master_keys)
     }
 
+    /// A core that hands its mails in there.
+    #[must_use]
+    pub fn posting(stand: &'static Stand, mail_url: &str) -> Self {
+        let secret = Base64UrlUnpadded::encode_string(&[7; 32]);
+        let keys = format!("1:{secret}");
+        Self::built(stand, &stand.gateway_url, &stand.worker_database_url, &keys, Some(mail_url))
+    }
+
     fn over(stand: &'static Stand, gateway_url: &str, database_url: &str) -> Self {
         let secret = Base64UrlUnpadded::encode_string(&[7; 32]);
         Self::with(stand, gateway_url, database_url, &format!("1:{secret}"))
     }
 
     fn with(stand: &'static Stand, gateway_url: &str, database_url: &str, master_keys: &str) -> Self {
+        Self::built(stand, gateway_url, database_url, master_keys, None)
+    }
+
+    fn built(
+        stand: &'static Stand,
+        gateway_url: &str,
+        database_url: &str,
+        master_keys: &str,
+        mail_url: Option<&str>,
+    ) -> Self {
         let secret = Base64UrlUnpadded::encode_string(&[7; 32]);
         let config = Config::parse(&|name| match name {
             "ROOT_URL" => Some(stand.root_url.clone()),
@@ -69,6 +87,8 @@ impl Core {
             "UPSTASH_REDIS_REST_TOKEN" => Some(stand.redis_token.clone()),
             "JWT_KEYS" => Some(format!("k:{secret}")),
             "MASTER_KEYS" => Some(master_keys.to_owned()),
+            "MAIL_URL" => mail_url.map(str::to_owned),
+            "MAIL_KEY" | "MAIL_FROM" => mail_url.map(|_| "mail@localhost".to_owned()),
             "CRON_TOKEN" => Some(CRON_TOKEN.to_owned()),
             "PLATFORM_OPENAI_KEY" => Some("test-ok-platform".to_owned()),
             "OPENAI_URL" | "ANTHROPIC_URL" | "GEMINI_URL" => Some(stand.upstream.url().to_owned()),

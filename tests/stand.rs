@@ -55,6 +55,8 @@ pub struct Stand {
     pub worker_database_url: String,
     /// Redis itself, past the gateway.
     pub redis_native_url: String,
+    /// Where mails are caught: `/` for people, `/emails?to=…` as JSON.
+    pub mail_url: String,
     /// Folder of the programs' logs.
     pub logs: PathBuf,
     /// What the worker takes for OpenAI, Anthropic and Google.
@@ -138,6 +140,7 @@ impl Stand {
             owner_database_url: text("database_url"),
             worker_database_url: text("worker_database_url"),
             redis_native_url: text("redis_native_url"),
+            mail_url: text("mail_url"),
             logs: text("logs").into(),
             upstream,
             website,

@@ -61,6 +61,8 @@ struct Read {
 pub(super) struct Overview {
     frame: Frame,
     who: String,
+    /// The address that is not confirmed yet.
+    unconfirmed: Option<String>,
     /// Label, value, and what to it belongs.
     figures: Vec<(&'static str, String, String)>,
     /// Of the day's budget: what was spent and what there is, micro-dollars.
@@ -144,9 +146,11 @@ impl Overview {
             value: item.value,
         });
         let who = format!("Signed in as {}, {}.", person.name, person.role);
+        let unconfirmed = (!person.email_verified).then(|| person.email.clone());
         Self {
             frame,
             who,
+            unconfirmed,
             figures,
             meter,
             plots,
@@ -197,7 +201,12 @@ impl Overview {
                 done_at: None,
             }],
         };
-        Self::new(Frame::sample(text), &Person { name: text.into(), role: "owner".into() }, read, |_| true)
+        Self::new(
+            Frame::sample(text),
+            &Person { name: text.into(), role: "owner".into(), email: text.into(), email_verified: false },
+            read,
+            |_| true,
+        )
     }
 }
 
@@ -210,6 +219,8 @@ struct Denied {
 struct Person {
     name: String,
     role: String,
+    email: String,
+    email_verified: bool,
 }
 
 #[derive(Deserialize)]
@@ -240,7 +251,7 @@ const DENIED_LIST: TenantSql = crate::sql!(
 );
 
 const PERSON_READ: TenantSql = crate::sql!(
-    "select u.name, m.role
+    "select u.name, m.role, u.email, u.email_verified_at is not null as email_verified
      from users u
      join memberships m on m.company_id = u.company_id and m.user_id = u.user_id
      where u.company_id = $1 and u.user_id = $2"

@@ -1,6 +1,6 @@
-//! The team on pages: who works here and what was done; one's own sessions; and keys of the company's programs.
+//! The team on pages: who works here, who is invited, and what was done; and keys of the company's programs.
 //!
-//! It never writes: [`crate::team`] and [`crate::api_keys`] do.
+//! It never writes: [`crate::team`], [`crate::invitations`] and [`crate::api_keys`] do.
 
 use http::{Response, StatusCode};
 use serde_json::Value;
@@ -11,32 +11,70 @@ use crate::api_keys;
 use crate::error::Error;
 use crate::platform::Body;
 use crate::routes::Call;
-use crate::team;
 use crate::tenant::auth::Member;
+use crate::{invitations, mail, team};
 
 const TEAM: &str = "/dashboard/team";
-const SESSIONS: &str = "/dashboard/sessions";
+const INVITATIONS: &str = "/dashboard/invitations";
 const KEYS: &str = "/dashboard/api-keys";
 
-/// `GET /dashboard/team`: people and their roles.
+/// `GET /dashboard/team`: people and their roles, and who is invited.
 ///
 /// # Errors
 /// As every batch.
 pub async fn list(member: Member, call: Call) -> Result<Response<Body>, Error> {
     let frame = Frame::new(&member.scope, &call, TEAM);
-    let people = rows(team::list(member).await?, "people")?;
+    let people = rows(team::people(&member).await?, "people")?;
+    let has_post = member.scope.has_post();
+    let invited = rows(invitations::list(member).await?, "invitations")?;
     let people = people.iter().map(|person| {
         let left = !person.text("ended_at").is_empty();
+        let marks = [(left, "left"), (person.holds("two_step"), "two-step sign-in")];
+        let marks = marks.into_iter().filter(|(holds, _)| *holds).map(|(_, mark)| mark.to_owned());
         Item {
             title: person.text("name"),
             lines: vec![person.text("email")],
-            tags: std::iter::once(person.text("role")).chain(left.then(|| "left".to_owned())).collect(),
+            tags: std::iter::once(person.text("role")).chain(marks).collect(),
+            calls: if person.holds("email_verified") {
+                Vec::new()
+            } else {
+                vec!["address not confirmed".into()]
+            },
             when: Stamp::parse(&person.text("created_at")),
             ..Item::default()
         }
     });
     let intro = "Who signs in here, and what they may do: a member reads and writes knowledge and answers in the inbox, an admin also agents, models and budget, an owner everything.";
-    View::new(frame, "Team", intro).part(Part::list("", people.collect(), "Nobody.")).draw()
+    let view = View::new(frame, "Team", intro).part(Part::list("", people.collect(), "Nobody."));
+    let view = view.part(Part::list("Invitations", invited.iter().map(invitation).collect(), "None waits."));
+    if !has_post {
+        return view.part(Part::text("Invite somebody", mail::IMPOSSIBLE)).draw();
+    }
+    let roles = ["member", "admin", "owner"];
+    let roles = roles.map(|role| (role.to_owned(), role.to_owned(), role == "member"));
+    let invite = Form::new("Invite somebody", INVITATIONS, "Invite")
+        .with(Field::line("email", "email", "E-mail", "").needed())
+        .with(Field::choice("role", "What they will be", roles.into()).help("Only an owner makes owners."));
+    view.part(Part::form(invite)).draw()
+}
+
+fn invitation(invitation: &Value) -> Item {
+    let address = format!("{INVITATIONS}/{}", invitation.text("link_id"));
+    let until = invitation.text("expires_at").chars().take(10).collect::<String>();
+    let ended = invitation.holds("ended");
+    Item {
+        title: invitation.text("email"),
+        lines: vec![format!("Good until {until}.")],
+        tags: vec![invitation.text("role")],
+        calls: if ended { vec!["ended".into()] } else { Vec::new() },
+        when: Stamp::parse(&invitation.text("created_at")),
+        actions: vec![
+            Form::button("Mail it again", format!("{address}/resend")),
+            Form::button("Take back", format!("{address}/remove"))
+                .danger("Take this invitation back?".into()),
+        ],
+        ..Item::default()
+    }
 }
 
 /// `GET /dashboard/audit`: what was done here.
@@ -56,34 +94,6 @@ pub async fn audit(member: Member, call: Call) -> Result<Response<Body>, Error> 
     View::new(frame, "Audit log", "Who did what; nothing here can be changed.")
         .part(Part::table("", table, "Nothing yet."))
         .draw()
-}
-
-/// `GET /dashboard/sessions`: one's own sessions.
-///
-/// # Errors
-/// As every batch.
-pub async fn sessions(member: Member, call: Call) -> Result<Response<Body>, Error> {
-    let frame = Frame::new(&member.scope, &call, SESSIONS);
-    let sessions = rows(team::sessions(member).await?, "sessions")?;
-    let sessions = sessions.iter().map(|session| {
-        let this = session.holds("this");
-        let address = format!("{SESSIONS}/{}/remove", session.text("session_id"));
-        let until = session.text("expires_at").chars().take(10).collect::<String>();
-        Item {
-            title: if this { "This browser" } else { "Another browser or program" }.into(),
-            lines: vec![format!("Ends by itself on {until}.")],
-            when: Stamp::parse(&session.text("created_at")),
-            actions: vec![Form::button("End", address).danger("End this session?".into())],
-            ..Item::default()
-        }
-    });
-    View::new(
-        frame,
-        "Sessions",
-        "Where you are signed in. End what you do not know, then change your password.",
-    )
-    .part(Part::list("", sessions.collect(), "None."))
-    .draw()
 }
 
 /// `GET /dashboard/api-keys`: keys of the company's own programs.

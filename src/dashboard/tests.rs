@@ -1,8 +1,8 @@
 use askama::Template as _;
 
-use super::door::Door;
 use super::inbox::Shown;
 use super::overview::Overview;
+use super::view::gate::Gate;
 use super::view::{Field, Form, Item, Part, Preview, Stamp, Table, View};
 use super::widget::Draft;
 use super::*;
@@ -56,7 +56,7 @@ fn pages(text: &str) -> Vec<String> {
     let refused =
         Refused { title: "Not found", detail: text, signed_out: true, request_id: Some(text.to_owned()) };
     vec![
-        Door::sample(text).render().unwrap(),
+        Gate::sample(text).render().unwrap(),
         Overview::sample(text).render().unwrap(),
         Shown::sample(text).render().unwrap(),
         view(text).render().unwrap(),

@@ -2,6 +2,9 @@
 //!
 //! It never holds markup: what is put in is text, wherever it comes from.
 
+pub(super) mod gate;
+pub(super) mod qr;
+
 use std::borrow::Cow;
 
 use askama::Template;
@@ -85,6 +88,7 @@ pub struct Part {
     /// Instead of a list without anything in it; nothing when the part is no list.
     none: &'static str,
     table: Option<Table>,
+    qr: Option<qr::Qr>,
     form: Option<Form>,
     /// A text to be copied as it is.
     snippet: Option<String>,
@@ -127,6 +131,12 @@ impl Part {
     /// With a few sentences under its heading.
     pub fn said(mut self, intro: impl Into<String>) -> Self {
         self.intro = intro.into();
+        self
+    }
+
+    /// With a QR code, where there is one.
+    pub(super) fn qr(mut self, qr: Option<qr::Qr>) -> Self {
+        self.qr = qr;
         self
     }
 
@@ -276,6 +286,8 @@ pub struct Field {
     help: &'static str,
     value: String,
     kind: &'static str,
+    /// What browsers may fill it in with, as HTML's `autocomplete` has it; empty: as they like.
+    autofill: &'static str,
     /// Most characters.
     limit: u32,
     required: bool,
@@ -349,6 +361,12 @@ impl Field {
     /// Which is counted as it is written.
     pub fn counted(mut self) -> Self {
         self.counted = true;
+        self
+    }
+
+    /// Which browsers may fill in with this.
+    pub fn autofill(mut self, autofill: &'static str) -> Self {
+        self.autofill = autofill;
         self
     }
 

@@ -2,6 +2,7 @@
 //! It runs the parts that production runs and replaces none; it is never exposed beyond the loopback interface.
 
 pub mod demo;
+mod mail;
 mod postgres;
 pub mod processes;
 mod redis;
@@ -130,6 +131,9 @@ async fn serve(args: &Args, port: u16, data: &Path, processes: &mut Processes) -
     processes.answers("gateway", &gateway_url, "127.0.0.1", "/health").await?;
     steps.done("gateway");
 
+    let mail = mail::start(&secrets.redis_token).await?;
+    steps.done(&format!("mail ({})", mail.url));
+
     let root_url = format!("http://localhost:{port}");
     let mut settings = vec![
         ("ROOT_URL".to_owned(), root_url.clone()),
@@ -139,6 +143,9 @@ async fn serve(args: &Args, port: u16, data: &Path, processes: &mut Processes) -
         ("UPSTASH_REDIS_REST_TOKEN".to_owned(), secrets.redis_token.clone()),
         ("JWT_KEYS".to_owned(), secrets.jwt_keys.clone()),
         ("MASTER_KEYS".to_owned(), secrets.master_keys.clone()),
+        ("MAIL_URL".to_owned(), mail.url.clone()),
+        ("MAIL_KEY".to_owned(), secrets.redis_token.clone()),
+        ("MAIL_FROM".to_owned(), "Bulkhead <mail@localhost>".to_owned()),
     ];
     let providers = ["OPENAI_URL", "ANTHROPIC_URL", "GEMINI_URL", "COMPATIBLE_HOSTS", "IMPORT_HOSTS"];
     settings.extend(providers.into_iter().filter_map(from_env));
@@ -181,6 +188,7 @@ async fn serve(args: &Args, port: u16, data: &Path, processes: &mut Processes) -
         "database_url": owner_url,
         "worker_database_url": worker_url,
         "redis_native_url": redis_url,
+        "mail_url": mail.url,
         "pids": processes.pids(),
         "logs": logs,
     });
@@ -193,6 +201,9 @@ async fn serve(args: &Args, port: u16, data: &Path, processes: &mut Processes) -
     } else {
         steps.say(&demo.welcome("acme-plumbing", "How much does it cost to replace a water heater?"));
     }
+    if !args.json {
+        steps.say(&format!("mail {}", mail.url));
+    }
     let Some((program, rest)) = args.command.split_first() else {
         return processes.first_death().await;
     };
@@ -200,6 +211,7 @@ async fn serve(args: &Args, port: u16, data: &Path, processes: &mut Processes) -
         .args(rest)
         .env("ROOT_URL", &root_url)
         .env("GATEWAY_URL", &gateway_url)
+        .env("MAIL_PAGE", &mail.url)
         .env("GATEWAY_REDIS_TOKEN", &secrets.redis_token)
         .env("DATABASE_URL", &worker_url)
         .env("DATABASE_OWNER_URL", &owner_url)

@@ -9,10 +9,10 @@ use crate::site::assets;
 use crate::tenant::TenantScope;
 use crate::tenant::auth::{Member, Program, Visitor};
 use crate::{
-    agents, api_keys, budget, calendar, chat, checklist, company, contexts, conversations, cron, drafts,
-    inbox, knowledge, labels, leads, ledger, notices, notifications, openai_api, openapi, pages, pipeline,
-    plan, providers, provisioning, questions, replies, roles, services, sessions, site, team, terms,
-    unanswered, updates, widget,
+    accounts, agents, api_keys, budget, calendar, chat, checklist, company, contexts, conversations, cron,
+    drafts, inbox, invitations, knowledge, labels, leads, ledger, links, notices, notifications, openai_api,
+    openapi, pages, pipeline, plan, providers, provisioning, questions, replies, roles, services, sessions,
+    site, team, terms, two_step, unanswered, updates, widget,
 };
 
 /// The routes. The order is that of the API's page; the first match wins, and no two match the same request.
@@ -29,7 +29,8 @@ pub static ROUTES: &[Route] = &[
     }),
     apex("POST", "/v1/signup", "Make a company", |call| Box::pin(provisioning::signup(call))),
     operator("POST", "/v1/cron", "Go round the companies", |call| Box::pin(cron::round(call))),
-    apex("GET", "/", "The platform's page, with signing up", |call| Box::pin(site::landing(call))),
+    apex("GET", "/", "The platform's page, with signing up", |call| Box::pin(site::signup::landing(call))),
+    apex("POST", "/signup", "Sign up with the page's form", |call| Box::pin(site::signup::enter(call))),
     apex("GET", "/assets/site.css", "Its style", |_| Box::pin(assets::file(&assets::SITE_CSS))),
     apex("GET", "/assets/signup.js", "Its script", |_| Box::pin(assets::file(&assets::SIGNUP_JS))),
     apex("GET", "/assets/icon.svg", "Its icon", |_| Box::pin(assets::file(&assets::PLATFORM_ICON))),
@@ -252,6 +253,111 @@ pub static ROUTES: &[Route] = &[
     member(Role::Member, "DELETE", "/v1/sessions/{id}", "End one of one's own sessions", |m, call| {
         Box::pin(team::session_end(m, call))
     }),
+    // Accounts: links that are good once, invitations, one's own account; beside each the page or form that does the same.
+    guest("POST", "/v1/sign-in/reset", "Have a link to a new password mailed", |s, call| {
+        Box::pin(links::ask(s, call))
+    }),
+    guest("POST", "/v1/sign-in/password", "A new password, by a link", |s, call| {
+        Box::pin(links::password(s, call))
+    }),
+    guest("POST", "/v1/sign-in/email", "Confirm an address, by a link", |s, call| {
+        Box::pin(links::email(s, call))
+    }),
+    guest("POST", "/v1/sign-in/invitation", "Accept an invitation, by a link", |s, call| {
+        Box::pin(links::invitation(s, call))
+    }),
+    guest("POST", "/enter", "Sign in whoever has just signed up", |s, call| Box::pin(door::arrive(s, call))),
+    guest("GET", "/dashboard/sign-in/reset", "Ask for a link to a new password", |s, call| {
+        Box::pin(dashboard::links::reset(s, call))
+    }),
+    guest("POST", "/dashboard/sign-in/reset", "Have it mailed", |s, call| {
+        Box::pin(dashboard::links::reset_ask(s, call))
+    }),
+    guest("GET", "/dashboard/sign-in/password", "The page behind that link", |s, call| {
+        Box::pin(dashboard::links::password(s, call))
+    }),
+    guest("POST", "/dashboard/sign-in/password", "A new password", |s, call| {
+        Box::pin(dashboard::links::password_set(s, call))
+    }),
+    guest("GET", "/dashboard/sign-in/email", "The page behind a link to an address", |s, call| {
+        Box::pin(dashboard::links::email(s, call))
+    }),
+    guest("POST", "/dashboard/sign-in/email", "Confirm the address", |s, call| {
+        Box::pin(dashboard::links::email_set(s, call))
+    }),
+    guest("GET", "/dashboard/sign-in/invitation", "The page behind an invitation", |s, call| {
+        Box::pin(dashboard::links::invitation(s, call))
+    }),
+    guest("POST", "/dashboard/sign-in/invitation", "Accept it", |s, call| {
+        Box::pin(dashboard::links::invitation_accept(s, call))
+    }),
+    guest("POST", "/dashboard/sign-in/code", "The second step of signing in", |s, call| {
+        Box::pin(door::code(s, call))
+    }),
+    member(Role::Admin, "GET", "/v1/invitations", "Invitations that wait", |m, _| {
+        Box::pin(invitations::list(m))
+    }),
+    member(Role::Admin, "POST", "/v1/invitations", "Invite somebody to work here", |m, call| {
+        Box::pin(invitations::add(m, call))
+    }),
+    member(Role::Admin, "POST", "/v1/invitations/{id}/resend", "Mail an invitation again", |m, call| {
+        Box::pin(invitations::resend(m, call))
+    }),
+    member(Role::Admin, "DELETE", "/v1/invitations/{id}", "Take an invitation back", |m, call| {
+        Box::pin(invitations::revoke(m, call))
+    }),
+    page(Role::Admin, "POST", "/dashboard/invitations", "Invite somebody", |m, call| {
+        Box::pin(then(invitations::add(m, call), "/dashboard/team", "invited"))
+    }),
+    page(Role::Admin, "POST", "/dashboard/invitations/{id}/resend", "Mail it again", |m, call| {
+        Box::pin(then(invitations::resend(m, call), "/dashboard/team", "invited"))
+    }),
+    page(Role::Admin, "POST", "/dashboard/invitations/{id}/remove", "Take it back", |m, call| {
+        Box::pin(then(invitations::revoke(m, call), "/dashboard/team", "removed"))
+    }),
+    member(Role::Member, "GET", "/v1/account", "One's own account", |m, _| Box::pin(accounts::show(m))),
+    member(
+        Role::Member,
+        "POST",
+        "/v1/account/verification",
+        "Have a link mailed to one's address",
+        |m, _| Box::pin(accounts::verify(m)),
+    ),
+    member(Role::Member, "POST", "/v1/account/email", "Take another address", |m, call| {
+        Box::pin(accounts::change_email(m, call))
+    }),
+    member(
+        Role::Member,
+        "POST",
+        "/v1/account/totp",
+        "Begin two-step sign-in; the key is shown once",
+        |m, call| Box::pin(two_step::begin(m, call)),
+    ),
+    member(
+        Role::Member,
+        "POST",
+        "/v1/account/totp/confirm",
+        "Turn it on; recovery codes are shown once",
+        |m, call| Box::pin(two_step::confirm(m, call)),
+    ),
+    member(Role::Member, "POST", "/v1/account/totp/end", "Turn it off", |m, call| {
+        Box::pin(two_step::end(m, call))
+    }),
+    page(Role::Member, "POST", "/dashboard/account/verification", "Have a link mailed", |m, _| {
+        Box::pin(then(accounts::verify(m), "/dashboard/sessions", "mailed"))
+    }),
+    page(Role::Member, "POST", "/dashboard/account/email", "Take another address", |m, call| {
+        Box::pin(then(accounts::change_email(m, call), "/dashboard/sessions", "mailed"))
+    }),
+    page(Role::Member, "POST", "/dashboard/account/totp", "Begin two-step sign-in", |m, call| {
+        Box::pin(dashboard::account::totp_begin(m, call))
+    }),
+    page(Role::Member, "POST", "/dashboard/account/totp/confirm", "Turn it on", |m, call| {
+        Box::pin(dashboard::account::totp_confirm(m, call))
+    }),
+    page(Role::Member, "POST", "/dashboard/account/totp/end", "Turn it off", |m, call| {
+        Box::pin(then(two_step::end(m, call), "/dashboard/sessions", "two-step-off"))
+    }),
     // The dashboard's pages and forms.
     guest("GET", "/dashboard/sign-in", "The door of the dashboard", |s, call| Box::pin(door::show(s, call))),
     guest("POST", "/dashboard/sign-in", "Sign in, in a browser", |s, call| Box::pin(door::enter(s, call))),
@@ -411,8 +517,8 @@ pub static ROUTES: &[Route] = &[
     page(Role::Admin, "GET", "/dashboard/audit", "What was done", |m, call| {
         Box::pin(dashboard::team::audit(m, call))
     }),
-    page(Role::Member, "GET", "/dashboard/sessions", "One's own sessions", |m, call| {
-        Box::pin(dashboard::team::sessions(m, call))
+    page(Role::Member, "GET", "/dashboard/sessions", "What protects one's account", |m, call| {
+        Box::pin(dashboard::account::show(m, call))
     }),
     page(Role::Member, "POST", "/dashboard/sessions/{id}/remove", "End one of them", |m, call| {
         Box::pin(then(team::session_end(m, call), "/dashboard/sessions", "ended"))

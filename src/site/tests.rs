@@ -1,3 +1,4 @@
+use super::signup::{Arrival, Landing};
 use super::*;
 
 const EVIL: &str =
@@ -69,6 +70,12 @@ fn a_page_of_a_company_with_nothing_has_no_empty_parts() {
 
 #[test]
 fn what_a_company_writes_is_text_wherever_it_stands() {
+    for html in [Landing::sample(EVIL).render().unwrap(), Arrival::sample(EVIL).render().unwrap()] {
+        assert!(
+            !html.contains("<img src=x") && !html.contains(EVIL) && !html.contains("alert(1)) \""),
+            "{html}"
+        );
+    }
     let html = sample(EVIL).render().unwrap();
     assert!(!html.contains("<img"), "{html}");
     assert!(!html.contains(EVIL), "{html}");
@@ -78,7 +85,8 @@ fn what_a_company_writes_is_text_wherever_it_stands() {
 
 #[test]
 fn pages_need_no_inline_script_or_style() {
-    let pages = [sample("Acme").render().unwrap(), Landing { domain: "example.com" }.render().unwrap()];
+    let (landing, arrival) = (Landing::sample("Acme"), Arrival::sample("Acme"));
+    let pages = [sample("Acme").render().unwrap(), landing.render().unwrap(), arrival.render().unwrap()];
     for html in pages {
         assert!(!html.contains(" style=") && !html.contains("<style"), "{html}");
         assert!(!html.contains(" onclick=") && !html.contains("<script>"), "{html}");

@@ -137,7 +137,8 @@ pub async fn page(call: &Call, role: Role, permission: &'static str) -> Result<M
 }
 
 /// That a browser sends this from a page of this very host: nobody else's page can have a person's browser change
-/// something. What browsers say of it must say so, and one that says nothing is not believed.
+/// something. What browsers say of it must say so, and one that says nothing is not believed. A page that gives no referrer
+/// has its browser call its origin `null` (Fetch, section 3.1); then `Sec-Fetch-Site`, which no page can write, must say it.
 ///
 /// # Errors
 /// [`Error::CrossSite`].
@@ -147,6 +148,7 @@ pub(crate) fn same_origin(call: &Call) -> Result<(), Error> {
     let origin = call
         .headers
         .get(ORIGIN)
+        .filter(|origin| site != Some(true) || *origin != "null")
         .map(|origin| origin.to_str().is_ok_and(|origin| origin.eq_ignore_ascii_case(&own)));
     match (site, origin) {
         (Some(true), Some(true) | None) | (None, Some(true)) => Ok(()),

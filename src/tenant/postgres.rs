@@ -237,7 +237,7 @@ macro_rules! id_params {
     )*};
 }
 
-id_params!(CompanyId UserId SessionId VisitorId AgentId ConversationId MessageId NoteId MemoryId CategoryId EntryId ProviderId ReservationId AuditId ContactId LeadId NoticeId ApiKeyId RequestId);
+id_params!(CompanyId UserId SessionId VisitorId AgentId ConversationId MessageId NoteId MemoryId CategoryId EntryId ProviderId ReservationId AuditId ContactId LeadId NoticeId ApiKeyId LinkId RequestId);
 id_params!(StageId LabelId MessageTemplateId StepId NotificationId ItemId AppointmentTypeId ClosureId MethodId ServiceId TermId ContextId PageId QuestionId ReplyId);
 id_params!(DraftId UnansweredId);
 
@@ -329,6 +329,7 @@ impl SqlError {
     fn meaning(self) -> Error {
         match self.code.as_deref() {
             Some("BH401") => Error::Unauthorized,
+            Some("BH402") => Error::WrongCode,
             Some("BH403") => Error::Forbidden,
             Some("BH208") => Error::Repeated,
             Some("BH409") => Error::Conflict(
@@ -337,6 +338,7 @@ impl SqlError {
             Some("BH410") => Error::Conflict(
                 "This conversation has as many questions as it may have. Start a new one.".into(),
             ),
+            Some("BH411") => Error::LinkEnded,
             Some("22023") => Error::Invalid(
                 "There is no such time zone. Take one like America/New_York or Europe/Berlin.".into(),
             ),
@@ -442,9 +444,10 @@ limit 5";
 /// An industry that a company can start from.
 #[derive(serde::Serialize, serde::Deserialize)]
 pub(crate) struct Industry {
-    slug: String,
-    name: String,
-    summary: String,
+    pub(crate) slug: String,
+    pub(crate) name: String,
+    /// What it does, in a few words.
+    pub(crate) summary: String,
 }
 
 const INDUSTRY_LIST: &str = "select slug, name, summary from templates where kind = 'industry' order by name";

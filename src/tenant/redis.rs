@@ -12,7 +12,7 @@ use serde_json::Value;
 use super::{TenantScope, required};
 use crate::config::{ConfigError, REDIS_TIMEOUT_MS, REPLY_LIMIT};
 use crate::error::Error;
-use crate::ids::ConversationId;
+use crate::ids::{ConversationId, UserId};
 use crate::knockout::{Wall, stands};
 use crate::platform::{Outbound, Platform};
 
@@ -62,6 +62,31 @@ impl TenantScope {
     #[must_use]
     pub fn key_imports(&self, day: &str) -> TenantKey {
         TenantKey(format!("imports:{{{}}}:{day}", self.tag()))
+    }
+
+    /// How many mails an address (by its hash) got in an hour (Unix time / 3600): a counter.
+    #[must_use]
+    pub fn key_mails_to(&self, email_hash: &str, hour: u64) -> TenantKey {
+        TenantKey(format!("mails_to:{{{}}}:{email_hash}:{hour}", self.tag()))
+    }
+
+    /// How many mails the company sent on a day (Unix time / 86400): a counter.
+    #[must_use]
+    pub fn key_mails_sent(&self, day: u64) -> TenantKey {
+        TenantKey(format!("mails_sent:{{{}}}:{day}", self.tag()))
+    }
+
+    /// How often links were asked for in an hour (Unix time / 3600), for an e-mail address or by a network address (either by
+    /// its hash): a counter.
+    #[must_use]
+    pub fn key_links_asked(&self, hash: &str, hour: u64) -> TenantKey {
+        TenantKey(format!("links_asked:{{{}}}:{hash}:{hour}", self.tag()))
+    }
+
+    /// How many codes of a second step a person tried in an hour (Unix time / 3600): a counter.
+    #[must_use]
+    pub fn key_codes_tried(&self, user: UserId, hour: u64) -> TenantKey {
+        TenantKey(format!("codes_tried:{{{}}}:{user}:{hour}", self.tag()))
     }
 
     /// What stands in the braces of each key of this company.

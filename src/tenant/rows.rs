@@ -82,7 +82,7 @@ pub(super) fn bytea_text(bytes: &[u8]) -> String {
 }
 
 /// Two hexadecimal digits a byte.
-pub(super) fn hex(bytes: &[u8]) -> String {
+pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 

@@ -22,7 +22,7 @@ use super::rows::hex;
 use super::{TenantScope, required, secret_bytes};
 use crate::config::ConfigError;
 use crate::error::Error;
-use crate::ids::{CompanyId, ProviderId, VisitorId};
+use crate::ids::{CompanyId, ProviderId, UserId, VisitorId};
 use crate::knockout::{Wall, stands};
 use crate::providers::Kind;
 
@@ -97,6 +97,19 @@ impl TenantScope {
     /// Opens that secret; `None` when it does not open, as after its master key was dropped.
     pub(super) fn identity_open(&self, sealed: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
         self.app.config.secrets.master_keys.open(self.company.id, Kept::IdentitySecret, sealed)
+    }
+
+    /// Seals what a person's codes are made from.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] when the cipher fails.
+    pub(crate) fn totp_seal(&self, user: UserId, secret: &[u8]) -> Result<Vec<u8>, Error> {
+        self.seal(Kept::TotpSecret(user), secret)
+    }
+
+    /// Opens that; `None` when it does not open, as after its master key was dropped.
+    pub(crate) fn totp_open(&self, user: UserId, sealed: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+        self.app.config.secrets.master_keys.open(self.company.id, Kept::TotpSecret(user), sealed)
     }
 
     fn seal(&self, what: Kept<'_>, text: &[u8]) -> Result<Vec<u8>, Error> {
@@ -197,6 +210,8 @@ enum Kept<'a> {
     Answer(&'a [u8; 32]),
     /// The secret with which the company's server signs who its visitors are: one a company.
     IdentitySecret,
+    /// What a person's codes are made from.
+    TotpSecret(UserId),
 }
 
 impl Kept<'_> {
@@ -206,6 +221,7 @@ impl Kept<'_> {
             Self::ProviderKey(_) => "provider-key",
             Self::Answer(_) => "idempotent-answer",
             Self::IdentitySecret => "identity-secret",
+            Self::TotpSecret(_) => "totp-secret",
         }
     }
 
@@ -215,6 +231,7 @@ impl Kept<'_> {
             Self::ProviderKey(provider) => format!("provider/{provider}/field/api_key"),
             Self::Answer(key_hash) => format!("idempotency/{}/field/answer", hex(key_hash)),
             Self::IdentitySecret => "widget/field/identity_secret".into(),
+            Self::TotpSecret(user) => format!("user/{user}/field/totp_secret"),
         }
     }
 }

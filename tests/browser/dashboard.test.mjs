@@ -10,7 +10,7 @@ after(() => browser.close());
 
 const TABS = [
   "Overview", "Inbox", "Leads", "Checklist", "Knowledge", "Agents", "Contexts", "Website", "Services", "Hours", "Chat widget", "Models",
-  "Budget", "Usage", "Plan", "Office", "Team", "Notifications", "API keys", "Audit log", "Sessions",
+  "Budget", "Usage", "Plan", "Office", "Team", "Notifications", "API keys", "Audit log", "Security",
 ];
 
 /** A conversation that a visitor has begun on the company's site. */
@@ -310,7 +310,7 @@ test("a key is shown once, and a session elsewhere is ended", async () => {
 
   const elsewhere = await visit(`${owner.url}/dashboard`);
   await signIn(elsewhere, owner);
-  await tab(page, "Sessions");
+  await tab(page, "Security");
   const other = page.locator(".list > li").filter({ hasText: "Another browser" }).first();
   page.once("dialog", (dialog) => dialog.accept());
   await other.getByRole("button", { name: "End" }).click();

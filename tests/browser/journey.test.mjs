@@ -6,7 +6,7 @@ import { mkdirSync, readFileSync } from "node:fs";
 import { createServer } from "node:http";
 import { after, before, test } from "node:test";
 import { elsewhere } from "./elsewhere.mjs";
-import { answer, ask, browser, password, press, root, signIn, tab, visit } from "./stand.mjs";
+import { answer, ask, browser, password, press, root, tab, trade, visit } from "./stand.mjs";
 
 const LEAK = "Do you fix leaking pipes?";
 let shop, provider;
@@ -45,12 +45,12 @@ test("sign up, put the chat on a website, answer a customer, add a key, and see 
   await page.getByLabel("Company name").fill("Olive's Plumbing");
   assert.equal(await page.getByLabel("Web address").inputValue(), "olives-plumbing");
   await page.getByLabel("Web address").fill(slug);
-  await page.getByLabel("Industry").selectOption("plumbing");
+  await trade(page, "Plumbing");
   await page.getByLabel("Your name").fill("Olive Owner");
   await page.getByLabel("E-mail").fill(email);
   await page.getByLabel("Password").fill(password);
   await page.getByRole("button", { name: "Create my site" }).click();
-  await page.getByRole("heading", { name: "Your site is up" }).waitFor();
+  await page.getByRole("heading", { name: "Overview" }).waitFor();
   const url = root.replace("://", `://${slug}.`);
 
   // The site is there at once, and its chat knows the trade.
@@ -60,8 +60,6 @@ test("sign up, put the chat on a website, answer a customer, add a key, and see 
   await picture(site, "site");
 
   // What is pasted is what the dashboard says.
-  await page.getByRole("link", { name: "Open the dashboard" }).click();
-  await signIn(page, { email, password });
   await tab(page, "Chat widget");
   await page.getByText(`<script src="${url}/widget.js" async></script>`).waitFor();
   assert.equal(await (await visit(shop.address(url))).getByRole("button", { name: /^Chat with / }).count(), 0);

@@ -8,6 +8,8 @@ import { request } from "node:http";
 import { createRequire } from "node:module";
 import { chromium } from "playwright-core";
 
+const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+
 export const root = (process.env.ROOT_URL ?? "http://localhost:8787").replace(/\/$/, "");
 
 export const browser = await chromium.launch({
@@ -129,11 +131,27 @@ export async function desk(industry = "plumbing", options = {}) {
   return [page, owner];
 }
 
-const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+/** Chooses an industry on the platform's page. */
+export async function trade(page, name) {
+  await page.getByRole("combobox", { name: "Industry" }).fill(name);
+  await page.getByRole("option", { name }).first().click();
+}
 
-/** Nothing that axe-core knows is in the way of anybody. */
+/** The newest mail to an address that the stand caught, once there are so many. */
+export async function mail(to, least = 1) {
+  for (let tries = 0; tries < 100; tries++) {
+    const { emails } = await (await fetch(`${process.env.MAIL_PAGE}/emails?to=${encodeURIComponent(to)}`)).json();
+    if (emails.length >= least) return emails[0];
+    await new Promise((done) => setTimeout(done, 100));
+  }
+  throw new Error(`${least} mails to ${to} did not come`);
+}
+
+/** The link in a mail. */
+export const link = ({ text }) => text.match(/^http.*token=.*$/m)[0];
+
+/** Nothing that axe-core knows is in the way of anybody; the page is opened past its own policy, which lets in no other script. */
 export async function accessible(page, where) {
-  // Its script is put in past the page's own policy, which lets in none but the page's.
   await page.evaluate(AXE);
   const { violations } = await page.evaluate(() => axe.run({ runOnly: ["wcag2a", "wcag2aa", "wcag21aa", "wcag22aa", "best-practice"] }));
   assert.deepEqual(violations.map(({ id, nodes }) => `${where}: ${id}: ${nodes[0].html}`), []);

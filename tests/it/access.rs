@@ -7,7 +7,8 @@ use std::fmt::Write as _;
 
 use bulkhead::api_keys::KeyScope;
 use bulkhead::routes::{ROUTES, Role, Route, Run};
-use bulkhead_tests::company::{Company, PASSWORD, Visitor, with};
+use bulkhead::totp::{code, step};
+use bulkhead_tests::company::{Company, PASSWORD, Visitor, form, unbase32, with};
 use bulkhead_tests::stand::Stand;
 use bulkhead_tests::tally::tally;
 use bulkhead_tests::token::{Token, claims, now_s};
@@ -62,6 +63,10 @@ async fn the_access_matrix_is_the_one_that_was_agreed_on() {
     compare(&rows);
 }
 
+/// Forms whose answer is itself the page that shows what was made, this once.
+const SHOWN_ONCE: &[&str] =
+    &["/dashboard/api-keys", "/dashboard/account/totp", "/dashboard/account/totp/confirm"];
+
 /// What the route's own declaration promises of this caller, whatever the snapshot says.
 fn check_promise(route: &Route, caller: &str, status: u16) {
     let role = match caller {
@@ -74,7 +79,7 @@ fn check_promise(route: &Route, caller: &str, status: u16) {
     let posts = route.method == "POST";
     let (done, refused) = if posts { (303..=303, 401..=401) } else { (200..=200, 303..=303) };
     let expected = match (&route.run, role) {
-        (Run::Guest(_), _) if route.for_browsers() && posts => 303..=303,
+        (Run::Guest(_), _) if (route.for_browsers() || route.path == "/enter") && posts => 303..=303,
         (Run::Apex(_) | Run::Guest(_), _) => 200..=299,
         // Nobody here is the operator.
         (Run::Operator(_), _) => 404..=404,
@@ -84,7 +89,7 @@ fn check_promise(route: &Route, caller: &str, status: u16) {
         (Run::Page(least, _), Some(role))
             if role >= *least
                 && posts
-                && (route.path == "/dashboard/api-keys" || route.path.ends_with("-preview")) =>
+                && (SHOWN_ONCE.contains(&route.path) || route.path.ends_with("-preview")) =>
         {
             200..=200
         }
@@ -227,8 +232,13 @@ impl<'company> World<'company> {
             true => acme.stand.http(&host, method, &path).bearer_auth(token),
             false => acme.request(token, method, &path),
         };
-        if let Some(body) = self.body(route).await {
-            request = with(request, &path, &body);
+        if let Some(body) = self.body(route, token).await {
+            // The platform's form comes from its own page, and its token goes on from there.
+            let from_root = ["/signup", "/enter"].contains(&route.path);
+            request = match from_root {
+                true => request.header("origin", &acme.stand.root_url).body(form(&body)),
+                false => with(request, &path, &body),
+            };
         }
         let response = request.send().await.unwrap();
         let status = response.status().as_u16();
@@ -314,6 +324,12 @@ impl<'company> World<'company> {
                 "select stage_id::text from pipeline_stages
                  where company_id = $1::text::uuid and slug <> 'new' order by random() limit 1"
             }
+            (_, "/v1/invitations/{id}" | "/v1/invitations/{id}/resend") => {
+                "insert into account_links (company_id, link_id, purpose, subject, email, role, token_hash, expires_at)
+                 select $1::text::uuid, gen_random_uuid(), 'invite', e.email, e.email, 'member', sha256(e.email::bytea), now()
+                 from (select gen_random_uuid() || '@acme.example' as email) e
+                 returning link_id::text"
+            }
             (method, path) => {
                 let Some((table, column)) = kept(path) else {
                     panic!("{method} {path} has an id in it and no row in this test: add one");
@@ -329,10 +345,20 @@ impl<'company> World<'company> {
     }
 
     /// A body that the route accepts.
-    async fn body(&self, route: &Route) -> Option<Value> {
+    async fn body(&self, route: &Route, token: &str) -> Option<Value> {
         let unique = uuid::Uuid::new_v4().simple().to_string();
         let (method, path) = twin(route);
         let body = match (method, path.as_str()) {
+            (_, path) if path.starts_with("/v1/account") || path.starts_with("/v1/sign-in/") => {
+                self.account(method, path, token).await?
+            }
+            ("POST", "/enter") => {
+                let person = self.acme.person("member").await;
+                json!({ "token": self.acme.link("enter", &person.user, 1).await })
+            }
+            ("POST", "/v1/invitations") => {
+                json!({ "email": format!("{unique}@acme.example"), "role": "member" })
+            }
             ("GET" | "DELETE", _)
             | (
                 "POST",
@@ -344,10 +370,11 @@ impl<'company> World<'company> {
                 | "/v1/widget-settings/secret"
                 | "/v1/knowledge/drafts/{id}/approve"
                 | "/v1/unanswered/{id}/draft",
+                "/v1/invitations/{id}/resend",
             ) => {
                 return None;
             }
-            ("POST", "/v1/signup") => json!({
+            ("POST", "/v1/signup" | "/signup") => json!({
                 "company": "Company", "slug": format!("s{}", &unique[..16]), "industry": "plumbing",
                 "name": "Olive Owner", "email": "olive@example.com", "password": PASSWORD,
             }),
@@ -388,6 +415,73 @@ impl<'company> World<'company> {
             }
         };
         Some(body)
+    }
+
+    /// A body for what somebody does to their own account, or with a link: with what must be there for it made first.
+    async fn account(&self, method: &str, path: &str, token: &str) -> Option<Value> {
+        let acme = self.acme;
+        // Who calls, where that is somebody with a session of acme's.
+        let person = (token.matches('.').count() == 2).then(|| claims(token));
+        let person = person.filter(|claims| claims["aud"] == acme.id.as_str() && claims["sid"].is_string());
+        let user = person.and_then(|claims| Some(claims["sub"].as_str()?.to_owned()));
+        let set = async |columns: &str| {
+            if let Some(user) = &user {
+                let sql = format!(
+                    "update users set {columns} where company_id = $1::text::uuid and user_id = '{user}' returning 1"
+                );
+                acme.rows(&sql).await;
+            }
+        };
+        let off = "totp_enabled_at = null, sealed_totp_secret = null, totp_last_step = 0";
+        Some(match (method, path) {
+            ("GET", _) => return None,
+            (_, "/v1/account/verification") => {
+                set("email_verified_at = null, email = left(gen_random_uuid()::text, 12) || '@acme.example'")
+                    .await;
+                return None;
+            }
+            (_, "/v1/account/email") => {
+                json!({ "email": format!("{}@acme.example", uuid::Uuid::new_v4()), "password": PASSWORD })
+            }
+            (_, "/v1/account/totp") => {
+                set(off).await;
+                json!({ "password": PASSWORD })
+            }
+            (_, "/v1/account/totp/confirm" | "/v1/account/totp/end") => {
+                set(off).await;
+                let begun = json!({ "password": PASSWORD });
+                let (status, made) = acme.call(token, Method::POST, "/v1/account/totp", Some(begun)).await;
+                let secret =
+                    if status == 201 { unbase32(made["secret"].as_str().unwrap()) } else { vec![7; 20] };
+                let code = code(&secret, step(now_s() * 1_000));
+                if path.ends_with("confirm") {
+                    return Some(json!({ "code": code }));
+                }
+                let on = json!({ "code": code });
+                acme.call(token, Method::POST, "/v1/account/totp/confirm", Some(on)).await;
+                set("totp_last_step = 0").await;
+                json!({ "password": PASSWORD, "code": code })
+            }
+            (_, "/v1/sign-in/reset") => json!({ "email": acme.person("member").await.email }),
+            (_, "/v1/sign-in/email") => {
+                json!({ "token": acme.link("verify", &acme.person("member").await.user, 10).await })
+            }
+            (_, "/v1/sign-in/password") => {
+                let token = acme.link("reset", &acme.person("member").await.user, 10).await;
+                json!({ "token": token, "password": PASSWORD })
+            }
+            (_, "/v1/sign-in/invitation") => {
+                let token = acme.invited(&format!("{}@acme.example", uuid::Uuid::new_v4()), "member").await;
+                json!({ "token": token, "name": "Nora", "password": PASSWORD })
+            }
+            (_, "/v1/sign-in/code") => {
+                let person = acme.person("member").await;
+                let (secret, _) = acme.two_step(&acme.sign_in(&person.email).await.0).await;
+                let token = acme.link("code", &person.user, 5).await;
+                json!({ "token": token, "code": code(&secret, step(now_s() * 1_000) + 1) })
+            }
+            (method, path) => panic!("{method} {path} has no body in this test"),
+        })
     }
 }
 
@@ -463,6 +557,7 @@ pub(super) fn kept(path: &str) -> Option<(&'static str, &'static str)> {
         "/v1/pages/{id}" => ("site_pages", "page_id"),
         "/v1/lead-questions/{id}" => ("lead_questions", "question_id"),
         "/v1/quick-replies/{id}" => ("quick_replies", "reply_id"),
+        "/v1/invitations/{id}" | "/v1/invitations/{id}/resend" => ("account_links", "link_id"),
         _ => return None,
     })
 }

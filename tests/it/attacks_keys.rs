@@ -78,8 +78,16 @@ async fn no_text_from_outside_reaches_a_key() {
         let login = json!({ "email": text, "password": "not the password" });
         let (status, problem) = acme.call("", Method::POST, "/v1/login", Some(login)).await;
         assert!(matches!(status, 400 | 401), "e-mail {text:?}: {problem}");
-        counted += 4;
+        // As an address that a link goes to, whether that is one or not.
+        for email in [text.clone(), format!("a{text}@b.example")] {
+            let (status, problem) =
+                acme.call("", Method::POST, "/v1/sign-in/reset", Some(json!({ "email": email }))).await;
+            assert!(matches!(status, 202 | 400), "link for {email:?}: {problem}");
+        }
+        counted += 6;
     }
+    // Codes are counted by person.
+    acme.two_step(&acme.owner).await;
     // What is said may be anything, and is a value, never a key.
     for text in &texts {
         let said = json!({ "message": format!("{text}?"), "conversation_id": conversation });
@@ -111,7 +119,16 @@ async fn no_text_from_outside_reaches_a_key() {
     }
     tally("4 memory", "texts from outside that are no part of a key", counted, 300);
     tally("4 memory", "seen in MONITOR, each of its company", keys, 500);
-    let all = ["daily_spend", "login_attempts", "memory", "questions"];
+    let all = [
+        "codes_tried",
+        "daily_spend",
+        "links_asked",
+        "login_attempts",
+        "mails_sent",
+        "mails_to",
+        "memory",
+        "questions",
+    ];
     assert_eq!(kinds.keys().collect::<Vec<_>>(), all, "a kind of key that no rule here knows, or one unseen");
 }
 
@@ -197,13 +214,17 @@ fn check_key(key: &str, companies: &BTreeSet<&str>) -> String {
     assert!(company.is_some_and(|company| companies.contains(company)), "{key:?} carries no company");
     let id = |text: &str| uuid::Uuid::try_parse(text).is_ok_and(|id| id.hyphenated().to_string() == text);
     let digits = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    let hashed = |text: &str| {
+        text.len() == 43 && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
+    };
     let fits = match (*kind, rest) {
         ("memory", [conversation]) => id(conversation),
         ("questions", [minute]) => digits(minute),
         ("daily_spend", [day]) => day.len() == 10 && day.split('-').all(digits),
-        ("login_attempts", [hash]) => {
-            hash.len() == 43 && hash.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
-        }
+        ("login_attempts", [hash]) => hashed(hash),
+        ("links_asked" | "mails_to", [hash, hour]) => hashed(hash) && digits(hour),
+        ("mails_sent", [day]) => digits(day),
+        ("codes_tried", [user, hour]) => id(user) && digits(hour),
         _ => false,
     };
     assert!(fits, "{key:?} is not what a key of its kind is");

@@ -18,6 +18,8 @@ use super::attacks_id::{body, ids};
 
 /// Text columns that can carry no word: lists of fixed values, digests, colours, names of the platform's own things.
 const FIXED: &[&str] = &[
+    "account_links.purpose",
+    "account_links.role",
     "agent_tools.tool",
     "agents.tier",
     "api_keys.last_four",

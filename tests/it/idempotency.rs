@@ -16,6 +16,7 @@ use super::access::office;
 const CREATING: &[(&str, &str)] = &[
     ("/v1/agents", "agents"),
     ("/v1/api-keys", "api_keys"),
+    ("/v1/invitations", "account_links"),
     ("/v1/knowledge", "knowledge_entries"),
     ("/v1/leads", "leads"),
     ("/v1/providers", "providers"),
@@ -34,6 +35,18 @@ const CREATING: &[(&str, &str)] = &[
 const OTHERS: &[(&str, &str)] = &[
     ("/v1/signup", "the company's id follows from the key: it/provisioning.rs"),
     ("/v1/visitor", "a token is signed, nothing is stored"),
+    ("/signup", "the form's own key, as with /v1/signup: it/accounts.rs"),
+    ("/enter", "a link is good once, and that must not be repeatable"),
+    ("/v1/sign-in/reset", "each link takes the place of the one before"),
+    ("/v1/sign-in/password", "a link is good once"),
+    ("/v1/sign-in/email", "a link is good once"),
+    ("/v1/sign-in/invitation", "a link is good once"),
+    ("/v1/invitations/{id}/resend", "each link takes the place of the one before"),
+    ("/v1/account/verification", "each link takes the place of the one before"),
+    ("/v1/account/email", "each link takes the place of the one before"),
+    ("/v1/account/totp", "each secret takes the place of the one before, until one is confirmed"),
+    ("/v1/account/totp/confirm", "a code is good once"),
+    ("/v1/account/totp/end", "a code is good once"),
     ("/v1/login", "a second session is a second sign-in"),
     ("/v1/token/refresh", "a refresh token is good once, and that must not be repeatable"),
     ("/v1/logout", "harmless to repeat"),
@@ -66,6 +79,7 @@ fn body(path: &str) -> Value {
         "/v1/agents" => {
             json!({ "slug": word, "name": "N", "role": "r", "instructions": "i", "tier": "fast" })
         }
+        "/v1/invitations" => json!({ "email": format!("{word}@acme.example"), "role": "member" }),
         "/v1/api-keys" => json!({ "name": word, "scopes": ["models"] }),
         "/v1/knowledge" => json!({ "category": "faq", "question": word, "answer": "Because." }),
         "/v1/leads" => json!({ "name": word, "phone": "555 0100" }),

@@ -38,6 +38,11 @@ async fn id_of(company: &Company, route: &Route) -> String {
         "/v1/api-keys/{id}" => ("api_keys", "api_key_id"),
         path if path.starts_with("/v1/knowledge/drafts/{id}") => return draft(company).await,
         path if path.starts_with("/v1/unanswered/{id}") => return unanswered(company).await,
+        path if path.starts_with("/v1/invitations/{id}") => {
+            company.invited(&format!("{}@acme.example", uuid::Uuid::new_v4()), "member").await;
+            let sql = "select link_id::text from account_links where company_id = $1::text::uuid and purpose = 'invite' limit 1";
+            return company.rows(sql).await[0].get(0);
+        }
         path if path.starts_with("/v1/conversations/{id}") => ("conversations", "conversation_id"),
         "/v1/messages/{id}/rating" => ("messages", "message_id"),
         "/v1/notices/{id}/seen" => {

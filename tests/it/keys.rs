@@ -7,11 +7,13 @@ use std::sync::OnceLock;
 
 use base64ct::{Base64Url, Base64UrlUnpadded, Encoding};
 use bulkhead::tenant::vault::{Rewrap, master_of};
-use bulkhead_tests::company::{Company, event, sign_identity};
+use bulkhead::totp;
+use bulkhead_tests::company::{Company, PASSWORD, event, sign_identity, unbase32};
 use bulkhead_tests::core::{Core, read};
 use bulkhead_tests::native::run;
 use bulkhead_tests::stand::{Stand, tool};
 use bulkhead_tests::tally::tally;
+use bulkhead_tests::token::now_s;
 use bulkhead_tests::upstream::Upstream;
 use serde_json::json;
 use tokio::process::Command;
@@ -105,6 +107,9 @@ impl Ground {
     async fn clear(self) {
         for (company, _) in &self.companies {
             company.rows("delete from providers where company_id = $1::text::uuid returning 1").await;
+            company
+                .rows("update users set totp_enabled_at = null, sealed_totp_secret = null where company_id = $1::text::uuid returning 1")
+                .await;
             company
                 .rows("update widget_settings set sealed_identity_secret = null, identity_secret_at = null where company_id = $1::text::uuid returning 1")
                 .await;
@@ -210,6 +215,36 @@ fn the_secret_that_signs_identities_is_sealed_again() {
         let (done, told) = keys(stand, &[2, 1], &["rotate"]).await;
         assert!(done && told.contains("1 key sealed") && told.contains(" 0 left"), "{told}");
         assert_eq!((believed(&old).await, believed(&new).await), (400, 200));
+        ground.clear().await;
+    });
+}
+
+#[test]
+fn what_codes_are_made_from_is_sealed_again() {
+    run(async {
+        let ground = Ground::new(2, 0).await;
+        let stand = ground.stand;
+        let [old, new] = [&[1][..], &[2]].map(|ring| Core::sealing(stand, &self::ring(ring)));
+        let (company, owner) = &ground.companies[0];
+        let begin = Some(json!({ "password": PASSWORD }));
+        let (status, made) = old.call(company, "POST", "/v1/account/totp", owner, begin).await;
+        assert_eq!(status, 201, "{made}");
+        let secret = unbase32(made["secret"].as_str().unwrap());
+        let code = |ahead: u64| totp::code(&secret, totp::step(now_s() * 1_000) + ahead);
+        let confirm = Some(json!({ "code": code(0) }));
+        let (status, on) = old.call(company, "POST", "/v1/account/totp/confirm", owner, confirm).await;
+        assert_eq!(status, 200, "{on}");
+        let email = format!("owner@{}.example", company.slug);
+        let signed_in = async |core: &Core| {
+            let login = json!({ "email": email, "password": PASSWORD, "code": code(1) });
+            core.call(company, "POST", "/v1/login", "", Some(login)).await.0
+        };
+        assert_eq!(signed_in(&new).await, 500, "it opens without its master key");
+        let (done, told) = keys(stand, &[2], &["rotate"]).await;
+        assert!(!done && told.contains(", person ") && told.contains("under master key 1"), "{told}");
+        let (done, told) = keys(stand, &[2, 1], &["rotate"]).await;
+        assert!(done && told.contains("1 key sealed") && told.contains(" 0 left"), "{told}");
+        assert_eq!((signed_in(&old).await, signed_in(&new).await), (500, 200));
         ground.clear().await;
     });
 }

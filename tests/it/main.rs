@@ -10,6 +10,7 @@
 )]
 
 mod access;
+mod accounts;
 mod api_keys;
 mod attacks_base_url;
 mod attacks_host;
@@ -40,6 +41,7 @@ mod library;
 mod limiter_model;
 mod limits;
 mod llm;
+mod mail;
 mod migrate;
 mod office;
 mod pages;
@@ -57,5 +59,6 @@ mod template_updates;
 mod tools;
 mod trials;
 mod turn;
+mod two_step;
 mod website;
 mod widget;

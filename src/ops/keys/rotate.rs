@@ -1,5 +1,5 @@
-//! `bulkhead keys rotate`: seals every provider key, and every secret that signs visitors' identities, again under the newest
-//! master key, while the workers go on. It never overwrites one that its owner changes meanwhile, and never touches one that
+//! `bulkhead keys rotate`: seals every provider key, every secret that signs visitors' identities, and every one that codes of a
+//! second step are made from, again under the newest master key, while the workers go on. It never overwrites one that its owner changes meanwhile, and never touches one that
 //! does not open.
 //!
 //! The workers come first: each must have the newest key somewhere in its `MASTER_KEYS` before anything is sealed under it,
@@ -133,7 +133,40 @@ impl Run<'_> {
             let Some(last) = rows.last() else { break };
             after = last.try_get("provider")?;
         }
-        if self.full() { Ok(()) } else { self.secret(worker, company).await }
+        if self.full() {
+            return Ok(());
+        }
+        self.secret(worker, company).await?;
+        self.totp(worker, company).await
+    }
+
+    /// What the codes of a company's people are made from, all of them at once: there are few.
+    async fn totp(&mut self, worker: &mut Client, company: &str) -> anyhow::Result<()> {
+        let transaction = within(worker, company).await?;
+        let [scope, head] = [company, &self.head].map(Param::from);
+        let id = company.parse().context("a company without an id")?;
+        for row in &transaction.query(TOTP_STALE.text(), &[&scope, &head]).await? {
+            let (user, sealed): (String, Vec<u8>) = (row.try_get(0)?, row.try_get(1)?);
+            let person = user.parse().context("a person without an id")?;
+            match self.keys.totp_again(id, person, &sealed, nonce()?) {
+                None => {
+                    let under = master_of(&sealed).map_or("no".to_owned(), |number| number.to_string());
+                    say(&format!(
+                        "does not open: company {company}, person {user}, under master key {under}"
+                    ));
+                    self.done.shut += 1;
+                }
+                Some(_) if self.args.dry_run => self.done.sealed += 1,
+                Some(again) => {
+                    let (old, new) = (bytea(&sealed), bytea(&again));
+                    let [user, old, new] = [user.as_str(), old.as_str(), new.as_str()].map(Param::from);
+                    let changed =
+                        transaction.execute(TOTP_REWRAP.text(), &[&scope, &user, &old, &new]).await?;
+                    *(if changed == 1 { &mut self.done.sealed } else { &mut self.done.changed }) += 1;
+                }
+            }
+        }
+        Ok(transaction.commit().await?)
     }
 
     /// The secret with which a company's server signs who its visitors are, if there is one to be sealed again.
@@ -201,7 +234,10 @@ const KEY_LEFT: TenantSql = bulkhead::sql!(
              where company_id = $1 and (substring(sealed_key from 1 for 3) <> $2 or fingerprint is null))
           + (select count(*)
              from widget_settings
-             where company_id = $1 and substring(sealed_identity_secret from 1 for 3) <> $2)"
+             where company_id = $1 and substring(sealed_identity_secret from 1 for 3) <> $2)
+          + (select count(*)
+             from users
+             where company_id = $1 and substring(sealed_totp_secret from 1 for 3) <> $2)"
 );
 
 const SECRET_STALE: TenantSql = bulkhead::sql!(
@@ -212,4 +248,15 @@ const SECRET_STALE: TenantSql = bulkhead::sql!(
 
 const SECRET_REWRAP: TenantSql = bulkhead::sql!(
     "update widget_settings set sealed_identity_secret = $3 where company_id = $1 and sealed_identity_secret = $2"
+);
+
+const TOTP_STALE: TenantSql = bulkhead::sql!(
+    "select user_id::text, sealed_totp_secret
+     from users
+     where company_id = $1 and substring(sealed_totp_secret from 1 for 3) <> $2"
+);
+
+const TOTP_REWRAP: TenantSql = bulkhead::sql!(
+    "update users set sealed_totp_secret = $4
+     where company_id = $1 and user_id = $2 and sealed_totp_secret = $3"
 );

@@ -65,7 +65,7 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// As much of a sealed key, or of the secret that signs identities, as says what it is under.
+/// As much of a sealed key, of the secret that signs identities, or of one that codes are made from, as says what it is under.
 const KEY_HEADS: TenantSql = bulkhead::sql!(
     "select substring(sealed_key from 1 for 15) as head, fingerprint is null as bare
      from providers
@@ -73,5 +73,9 @@ const KEY_HEADS: TenantSql = bulkhead::sql!(
      union all
      select substring(sealed_identity_secret from 1 for 15), false
      from widget_settings
-     where company_id = $1 and sealed_identity_secret is not null"
+     where company_id = $1 and sealed_identity_secret is not null
+     union all
+     select substring(sealed_totp_secret from 1 for 15), false
+     from users
+     where company_id = $1 and sealed_totp_secret is not null"
 );

@@ -4,7 +4,7 @@
 
 use super::{Kept, MasterKeys, NONCE, SealedKey, parts};
 use crate::config::ConfigError;
-use crate::ids::{CompanyId, ProviderId};
+use crate::ids::{CompanyId, ProviderId, UserId};
 
 /// The master keys, for an operator who rotates them or brings keys from elsewhere.
 pub struct Rewrap(MasterKeys);
@@ -57,6 +57,19 @@ impl Rewrap {
     pub fn identity_again(&self, company: CompanyId, sealed: &[u8], nonce: [u8; NONCE]) -> Option<Vec<u8>> {
         let secret = self.0.open(company, Kept::IdentitySecret, sealed)?;
         self.0.seal(company, Kept::IdentitySecret, &secret, nonce)
+    }
+
+    /// What a person's codes are made from under the newest master key; `None` when it does not open.
+    #[must_use]
+    pub fn totp_again(
+        &self,
+        company: CompanyId,
+        user: UserId,
+        sealed: &[u8],
+        nonce: [u8; NONCE],
+    ) -> Option<Vec<u8>> {
+        let secret = self.0.open(company, Kept::TotpSecret(user), sealed)?;
+        self.0.seal(company, Kept::TotpSecret(user), &secret, nonce)
     }
 
     /// A key that was never sealed here, for this company and this row; `None` when the cipher fails.
