@@ -188,7 +188,7 @@ const CONTACT_KEEP: TenantSql = crate::sql!(
 /// Nobody who only tried an agent.
 const CONTACT_LIST: TenantSql = crate::sql!(
     "select k.contact_id, k.name, k.email, k.phone, k.created_at,
-            (select count(*) from leads l where l.company_id = k.company_id and l.contact_id = k.contact_id) as leads
+            (select count(*)::int from leads l where l.company_id = k.company_id and l.contact_id = k.contact_id) as leads
      from contacts k
      where k.company_id = $1
        and not exists (
