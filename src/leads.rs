@@ -4,7 +4,7 @@
 
 use http::{Response, StatusCode};
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::error::Error;
 use crate::idempotency::once;
@@ -71,7 +71,7 @@ pub async fn list(member: Member) -> Result<Response<Body>, Error> {
 /// # Errors
 /// As every batch.
 pub async fn contacts(member: Member) -> Result<Response<Body>, Error> {
-    upkeep::list::<Value>(&member, "contacts", CONTACT_LIST).await
+    upkeep::list::<Contact>(&member, "contacts", CONTACT_LIST).await
 }
 
 /// `GET /v1/leads/{id}`.
@@ -176,6 +176,18 @@ pub(crate) struct Lead {
     pub(crate) created_at: String,
 }
 
+/// Somebody who left a way to be reached.
+#[derive(Serialize, Deserialize)]
+struct Contact {
+    contact_id: ContactId,
+    name: String,
+    email: Option<String>,
+    phone: Option<String>,
+    created_at: String,
+    /// How often they asked to hear from the company.
+    leads: u32,
+}
+
 /// Keeps how a visitor can be reached; what is said later counts.
 const CONTACT_KEEP: TenantSql = crate::sql!(
     "insert into contacts (company_id, contact_id, visitor_id, name, email, phone)
@@ -188,7 +200,7 @@ const CONTACT_KEEP: TenantSql = crate::sql!(
 /// Nobody who only tried an agent.
 const CONTACT_LIST: TenantSql = crate::sql!(
     "select k.contact_id, k.name, k.email, k.phone, k.created_at,
-            (select count(*)::int from leads l where l.company_id = k.company_id and l.contact_id = k.contact_id) as leads
+            (select count(*) from leads l where l.company_id = k.company_id and l.contact_id = k.contact_id) as leads
      from contacts k
      where k.company_id = $1
        and not exists (
