@@ -17,7 +17,7 @@ use crate::error::Error;
 use crate::ids::{DraftId, ProviderId, UnansweredId, VisitorId};
 use crate::knowledge::{Hit, KNOWLEDGE_SEARCH};
 use crate::ledger;
-use crate::limiter::{self, Allowance, Denied};
+use crate::limiter::{self, Allowance, Bill, Denied};
 use crate::llm::{self, Piece, Prompt, Turn};
 use crate::params;
 use crate::platform::{Body, Level};
@@ -33,6 +33,8 @@ const QUESTION_LIMIT: usize = 500;
 const ENTRY_LIMIT: usize = 2_000;
 /// Most providers that are asked, one after the other.
 const TRIES: usize = 3;
+/// Times that a draft and its cost are offered to the database.
+const STORE_TRIES: u32 = 3;
 
 /// `POST /v1/unanswered/{id}/draft`: has the company's own model write an answer from the entries that are nearest to the
 /// question, within the company's budget. It becomes a draft; a question that has one keeps it.
@@ -65,7 +67,9 @@ async fn written(writer: &Visitor, id: UnansweredId, asked: Asked) -> Result<Dra
     let read = match read {
         Ok(read) => read,
         Err(error) => {
-            settle(scope, &asked, opening.abandon(), &[]).await;
+            if let Some(bill) = opening.abandon() {
+                settle(scope, &asked, &bill, &[]).await;
+            }
             return Err(error);
         }
     };
@@ -79,7 +83,9 @@ async fn written(writer: &Visitor, id: UnansweredId, asked: Asked) -> Result<Dra
         () => None,
     };
     if let Some(sentence) = refused {
-        settle(scope, &asked, opening.abandon(), &[]).await;
+        if let Some(bill) = opening.abandon() {
+            settle(scope, &asked, &bill, &[]).await;
+        }
         return Err(conflict(sentence));
     }
     let bounds = Bounds::of(&read.models, MAX_INPUT_TOKENS, read.budget.max_output_tokens);
@@ -101,29 +107,34 @@ async fn written(writer: &Visitor, id: UnansweredId, asked: Asked) -> Result<Dra
     let asked_for = written.ask(scope, &read, &asked, &opening.health, &mut allowance).await;
     let bill = allowance.close();
 
-    // What was spent is kept, whatever came of it.
-    let draft = DraftId::new(scope.platform());
-    let mut batch = scope.batch();
-    ledger::enter(&mut batch, &bill, asked.conversation_id, asked.agent_id);
+    settle(scope, &asked, &bill, &written.outcomes).await;
+
+    // What was spent is kept, whatever came of it; harmless to repeat.
     let text: String = written.text.trim().replace('\0', "").chars().take(DRAFT_LIMIT).collect();
-    let slot = (asked_for.is_ok() && !text.is_empty()).then(|| {
-        let question = asked.question.chars().take(QUESTION_LIMIT).collect();
-        let new = [New { id: draft, question, answer: text, url: None }];
-        let put = put(&mut batch, "", &Source::Model(id), &new);
-        (put, batch.add::<Draft>(DRAFT_READ, params![draft]))
-    });
-    let (sent, ()) = join(batch.send(), settle(scope, &asked, Some(bill), &written.outcomes)).await;
-    let mut rows = sent?;
-    asked_for?;
-    let Some((put, row)) = slot else {
-        return Err(conflict("No model wrote anything. Try again later, or write the answer yourself"));
+    let question = asked.question.chars().take(QUESTION_LIMIT).collect();
+    let new = [New { id: DraftId::new(scope.platform()), question, answer: text, url: None }];
+    let mut tries = 0;
+    let draft = loop {
+        let mut batch = scope.batch();
+        ledger::enter(&mut batch, &bill, asked.conversation_id, asked.agent_id);
+        let [only] = &new;
+        let row = (asked_for.is_ok() && !only.answer.is_empty()).then(|| {
+            put(&mut batch, "", &Source::Model(id), &new);
+            batch.add::<Draft>(DRAFT_READ, params![only.id])
+        });
+        tries += 1;
+        match batch.send().await {
+            Ok(mut rows) => break row.map(|row| rows.maybe(row)).transpose()?.flatten(),
+            Err(Error::Unavailable(..)) if tries < STORE_TRIES => {}
+            Err(error) => return Err(error),
+        }
     };
-    if rows.count(put)? == 0 {
-        return Err(conflict(
-            "The model wrote what stands in your knowledge already, or there are too many drafts",
-        ));
-    }
-    rows.one(row)
+    asked_for?;
+    draft.ok_or_else(|| {
+        conflict(
+            "The model wrote nothing, or what stands in your knowledge already, or there are too many drafts",
+        )
+    })
 }
 
 /// What a draft needs, read in one batch.
@@ -267,14 +278,8 @@ impl Written {
 }
 
 /// Settles what was reserved; left alone, it is void by itself.
-async fn settle(
-    scope: &TenantScope,
-    asked: &Asked,
-    bill: Option<limiter::Bill>,
-    outcomes: &[(ProviderId, Outcome)],
-) {
-    let Some(bill) = bill else { return };
-    let settled = limiter::settle(scope, Some(&bill), asked.conversation_id, outcomes, &[]).await;
+async fn settle(scope: &TenantScope, asked: &Asked, bill: &Bill, outcomes: &[(ProviderId, Outcome)]) {
+    let settled = limiter::settle(scope, Some(bill), asked.conversation_id, outcomes, &[]).await;
     if let Err(error) = settled {
         scope.log(Level::Warn, "reservation left to be void", &format!("{error:?}"));
     }

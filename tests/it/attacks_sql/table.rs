@@ -240,7 +240,16 @@ async fn table(name: &str, a: &Company, b: &Company) -> Table {
            and a.atttypid = 'text'::regtype and $1::text is not null
            -- A word of a fixed list cannot be made another.
            and not exists (select from pg_constraint c where c.conrelid = TABLE and c.contype = 'c'
-                           and c.conkey = array[a.attnum] and pg_get_constraintdef(c.oid) like '%ARRAY[%')",
+                           and c.conkey = array[a.attnum] and pg_get_constraintdef(c.oid) like '%ARRAY[%')
+         union
+         -- What a unique key is generated from.
+         select a.attname::text
+         from pg_index i
+         join pg_attribute g on g.attrelid = i.indrelid and g.attnum = any(i.indkey) and g.attgenerated <> ''
+         join pg_attrdef d on d.adrelid = g.attrelid and d.adnum = g.attnum
+         join pg_depend p on p.classid = 'pg_attrdef'::regclass and p.objid = d.oid and p.refobjid = g.attrelid
+         join pg_attribute a on a.attrelid = g.attrelid and a.attnum = p.refobjsubid and a.atttypid = 'text'::regtype
+         where i.indrelid = TABLE and i.indisunique and $1::text is not null",
     )
     .await;
     let may = async |right: &str| {
