@@ -45,7 +45,7 @@ pub struct Table {
     inserts: bool,
     /// Foreign keys to other companies' tables: the columns besides the company, and the table they point to.
     parents: Vec<(Vec<String>, String, Vec<String>)>,
-    /// Columns of unique keys that are texts, and so can be made different.
+    /// Columns of unique keys that are texts or hashes, and so can be made different.
     unique_texts: Vec<String>,
     /// A row of each company, by its id; and how many there are.
     rows: BTreeMap<String, (Value, u64)>,
@@ -186,8 +186,12 @@ impl Table {
             }
         }
         for column in &self.unique_texts {
-            if let Some(text) = row[column].as_str() {
-                row[column] = format!("{text}-{}", &uuid::Uuid::new_v4().simple().to_string()[..8]).into();
+            let random = uuid::Uuid::new_v4().simple().to_string();
+            match row[column].as_str() {
+                // Bytes, of which a hash has 32.
+                Some(text) if text.starts_with("\\x") => row[column] = format!("\\x{random}{random}").into(),
+                Some(text) => row[column] = format!("{text}-{}", &random[..8]).into(),
+                None => {}
             }
         }
         row
@@ -237,7 +241,7 @@ async fn table(name: &str, a: &Company, b: &Company) -> Table {
     let unique_texts = list(
         "select distinct a.attname::text from pg_index i, pg_attribute a
          where i.indrelid = TABLE and i.indisunique and a.attrelid = TABLE and a.attnum = any(i.indkey)
-           and a.atttypid = 'text'::regtype and $1::text is not null
+           and a.atttypid in ('text'::regtype, 'bytea'::regtype) and $1::text is not null
            -- A word of a fixed list cannot be made another.
            and not exists (select from pg_constraint c where c.conrelid = TABLE and c.contype = 'c'
                            and c.conkey = array[a.attnum] and pg_get_constraintdef(c.oid) like '%ARRAY[%')
