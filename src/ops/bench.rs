@@ -1,13 +1,17 @@
 //! `bulkhead bench`: measures, beside a running stand, and writes what it saw as tables and as JSON to `target/bench`.
 //! It asserts nothing: what is fast on one machine is slow on the next.
 
+mod contender;
 mod edge;
 mod figures;
 mod neighbour;
+mod peers;
 mod provider;
 mod provision;
+mod relay;
 mod router;
 mod turns;
+mod usage;
 
 use std::io::Write as _;
 
@@ -22,6 +26,9 @@ pub struct Args {
     /// Measure this and nothing else; may be repeated.
     #[arg(long, value_enum)]
     only: Vec<Measure>,
+    /// Measure LiteLLM, Portkey and the same turn in Python too, as far as `scripts/peers` could install them.
+    #[arg(long)]
+    peers: bool,
     /// The gateway, as `bulkhead dev -- command` gives it.
     #[arg(long, env = "GATEWAY_URL")]
     gateway_url: String,
@@ -34,6 +41,20 @@ pub struct Args {
     /// The schema owner's URL, to fill the database in bulk.
     #[arg(long, env = "DATABASE_OWNER_URL", hide_env_values = true)]
     owner_url: String,
+    /// Redis itself, for those who do not go through the gateway.
+    #[arg(long, env = "REDIS_NATIVE_URL", hide_env_values = true)]
+    redis_url: String,
+    /// The stand's processes: a JSON object of names and ids.
+    #[arg(long, env = "STAND_PIDS", default_value = "{}")]
+    stand_pids: String,
+}
+
+impl Args {
+    /// What a part of the stand has used; `None` where nobody tells.
+    fn part(&self, name: &str) -> Option<usage::Usage> {
+        let pids: serde_json::Value = serde_json::from_str(&self.stand_pids).ok()?;
+        usage::of(pids.get(name)?.as_u64()?)
+    }
 }
 
 /// What can be measured.
@@ -41,7 +62,7 @@ pub struct Args {
 enum Measure {
     /// The router's decision.
     Router,
-    /// Chat turns on both edges.
+    /// Chat turns of everybody beside each other.
     Turns,
     /// What a company notices of another at its limits.
     Neighbour,
@@ -60,19 +81,17 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
         show(&[router::run(&args)?], before)?;
     }
     if wanted(Measure::Turns) || wanted(Measure::Neighbour) {
-        let provider_url = provider::start().await?;
-        let edges = edge::both(&args, &provider_url).await?;
+        let provider = provider::Provider::start(turns::USUAL).await?;
+        let edges = edge::Edges::start(&args, &provider.url).await?;
         if wanted(Measure::Turns) {
             let before = load();
-            show(&turns::run(&args, &provider_url, &edges).await?, before)?;
+            show(&turns::run(&args, &provider, &edges).await?.tables(), before)?;
         }
         if wanted(Measure::Neighbour) {
             let before = load();
             show(&[neighbour::run(&args, &edges).await?], before)?;
         }
-        for edge in edges {
-            edge.stop().await;
-        }
+        edges.stop().await;
     }
     if wanted(Measure::Provision) {
         let before = load();

@@ -12,7 +12,8 @@ use futures_util::stream::FuturesUnordered;
 use serde_json::{Value, json};
 use tokio::time::{MissedTickBehavior, interval};
 
-use super::edge::{Answer, Edge, Visitor};
+use super::contender::Answer;
+use super::edge::{Edge, Edges, Visitor};
 use super::figures::{Figure, Row, Table, Times};
 use super::turns::{crowd, first_words, plenty};
 use super::{Args, QUESTION, progress};
@@ -50,11 +51,11 @@ const LIMITS: [Limit; 2] = [
 ];
 
 /// Measures both edges, one after the other.
-pub async fn run(args: &Args, edges: &[Edge; 2]) -> anyhow::Result<Table> {
+pub async fn run(args: &Args, edges: &Edges) -> anyhow::Result<Table> {
     let (rounds, window) =
         if args.quick { (1, Duration::from_secs(2)) } else { (20, Duration::from_secs(3)) };
     let mut rows = Vec::new();
-    for edge in edges {
+    for edge in edges.both() {
         let b = edge.visitors(&edge.company(&plenty()).await?, CHATTING * 4).await?;
         let mut noisy = Vec::new();
         for limit in &LIMITS {

@@ -56,7 +56,8 @@ fn line(what: &str, times: Vec<Duration>) -> Row {
     Row { what: what.to_owned(), figures }
 }
 
-async fn connect(url: &str) -> anyhow::Result<Client> {
+/// A connection of its own to this database.
+pub async fn connect(url: &str) -> anyhow::Result<Client> {
     let (client, connection) =
         tokio_postgres::connect(url, NoTls).await.context("cannot reach the database; check its URL")?;
     tokio::spawn(connection);
