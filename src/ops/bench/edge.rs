@@ -46,7 +46,6 @@ pub struct Edges {
     /// That relay.
     pub relay: Relay,
     settings: Vec<(String, String)>,
-    password: String,
 }
 
 /// As the tables call Bulkhead on each edge.
@@ -86,16 +85,15 @@ impl Edges {
         Ok(Self {
             workers: Edge::start(WORKERS, worker::Edge::Workers, settings.clone(), password.clone()).await?,
             spin,
-            relayed: Edge::start(RELAYED, worker::Edge::Workers, with_relay, password.clone()).await?,
+            relayed: Edge::start(RELAYED, worker::Edge::Workers, with_relay, password).await?,
             relay,
             settings,
-            password,
         })
     }
 
-    /// One more on workerd, with some settings of its own.
-    pub async fn another(&self, name: &'static str, changed: &[(&str, String)]) -> anyhow::Result<Edge> {
-        Edge::start(name, worker::Edge::Workers, with(&self.settings, changed), self.password.clone()).await
+    /// The settings of all of them, but for where each one is.
+    pub fn settings(&self) -> &[(String, String)] {
+        &self.settings
     }
 
     /// Both edges, for what compares them.
