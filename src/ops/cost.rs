@@ -15,7 +15,7 @@ mod bill;
 /// Options of `bulkhead cost`: what if.
 #[derive(clap::Args, Clone)]
 pub struct Args {
-    /// How many companies; may be repeated. The last one's bill is shown line by line.
+    /// How many companies; may be repeated.
     #[arg(long, default_values_t = [100, 1_000, 5_000, 100_000])]
     companies: Vec<u32>,
     /// Whose bill is shown line by line.
@@ -52,9 +52,9 @@ pub struct Assumed {
     /// How many times the average load Postgres is bought for.
     #[arg(long, default_value_t = 4.0)]
     pub headroom: f64,
-    /// Share of the data that Postgres should have in memory.
-    #[arg(long, default_value_t = 0.1)]
-    pub hot_share: f64,
+    /// Days of conversations that Postgres should have in memory, besides all that companies set up.
+    #[arg(long, default_value_t = 7.0)]
+    pub hot_days: f64,
     /// Days back to which the database can be restored.
     #[arg(long, default_value_t = 1.0)]
     pub restore_days: f64,
@@ -104,7 +104,7 @@ pub struct Measured {
     pub sql_answer_bytes: f64,
     /// Redis commands, those in scripts too.
     pub redis_commands: f64,
-    /// Bytes to and from Redis, and to Postgres: an upper bound for Redis.
+    /// Bytes to and from Redis.
     pub redis_moved_bytes: f64,
     /// Bytes by which Redis grows, for a day.
     pub redis_bytes: f64,
@@ -254,7 +254,7 @@ impl Assumed {
             other_request_ms: 1.0,
             months_kept: 12.0,
             headroom: 4.0,
-            hot_share: 0.1,
+            hot_days: 7.0,
             restore_days: 1.0,
             plan: Neon::Launch,
             redis: Upstash::Cheapest,

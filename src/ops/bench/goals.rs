@@ -3,7 +3,7 @@
 use super::Args;
 use super::edge::{RELAYED, WORKERS};
 use super::figures::{Figure, Row, Spread, Table};
-use super::peers::{LITELLM, PASSTHROUGH, PORTKEY, REFERENCE};
+use super::peers::{LITELLM, PASSTHROUGH, PORTKEY, READER, REFERENCE};
 use super::report::Seen;
 use super::turns::Turns;
 use crate::cost;
@@ -55,6 +55,11 @@ pub fn table(seen: &Seen, args: &Args) -> Table {
         ),
         goal("processor ms of the worker a turn", AtMost(2.0), own(WORKERS)),
         goal("processor µs of the worker a streamed chunk", AtMost(30.0), chunk),
+        goal(
+            "a streamed chunk beside that of a worker that only reads it (no goal was set)",
+            AtMost(f64::INFINITY),
+            over(chunk, median(&|turns| turns.chunk_us(READER))),
+        ),
         goal(
             "LiteLLM's processor time a turn beside the worker's",
             AtLeast(15.0),
@@ -109,6 +114,7 @@ enum Wanted {
 
 fn goal(what: &str, wanted: Wanted, here: Option<f64>) -> Row {
     let (shown, met) = match wanted {
+        AtMost(f64::INFINITY) => ("–".to_owned(), None),
         AtMost(limit) => (format!("≤ {limit}"), here.map(|here| here <= limit)),
         AtLeast(limit) => (format!("≥ {limit}"), here.map(|here| here >= limit)),
     };

@@ -52,7 +52,7 @@ const LIMITS: [Limit; 2] = [
 
 /// Measures both edges, one after the other.
 pub async fn run(args: &Args, edges: &Edges) -> anyhow::Result<Neighbour> {
-    let (rounds, window) = if args.quick { (1, Duration::from_secs(2)) } else { (8, Duration::from_secs(3)) };
+    let (rounds, window) = if args.quick { (1, Duration::from_secs(2)) } else { (6, Duration::from_secs(3)) };
     let (mut rows, mut worst) = (Vec::new(), None);
     for edge in edges.both() {
         let b = edge.visitors(&edge.company(&plenty()).await?, CHATTING * 4).await?;

@@ -1,4 +1,4 @@
-//! What people would pick instead, started as its makers say, one process each: a pass-through on workerd, the same turn the
+//! What people would pick instead, started as its makers say, one process each: workers that only pass on, the same turn the
 //! usual way, LiteLLM and Portkey. It installs nothing; `scripts/peers` does, and what is not there is left out.
 
 use std::path::{Path, PathBuf};
@@ -16,6 +16,8 @@ use crate::dev::worker;
 
 /// As the tables call a worker that only passes on.
 pub const PASSTHROUGH: &str = "pass-through worker on workerd";
+/// One that reads each chunk and changes none.
+pub const READER: &str = "chunk-reading worker on workerd";
 /// The same turn in Python.
 pub const REFERENCE: &str = "FastAPI reference, the same turn";
 /// Another gateway.
@@ -42,8 +44,8 @@ impl Peers {
     /// Starts the pass-through and, where they are wanted, those that are installed.
     pub async fn start(args: &Args, provider_url: &str, askers: &Askers) -> anyhow::Result<Self> {
         let mut peers = Self { processes: Vec::new(), contenders: Vec::new() };
-        let passthrough = passthrough(provider_url).await?;
-        peers.add(PASSTHROUGH, Ok(passthrough));
+        peers.add(PASSTHROUGH, script(PASSTHROUGH, "passthrough", provider_url).await);
+        peers.add(READER, script(READER, "reader", provider_url).await);
         if args.peers {
             peers.add(REFERENCE, reference(args, provider_url, askers).await);
             peers.add(LITELLM, litellm(provider_url).await);
@@ -70,16 +72,20 @@ impl Peers {
     }
 }
 
-async fn passthrough(provider_url: &str) -> anyhow::Result<(Processes, Contender)> {
+/// A worker of one file of JavaScript, under `bench/`.
+async fn script(
+    name: &'static str,
+    folder: &str,
+    provider_url: &str,
+) -> anyhow::Result<(Processes, Contender)> {
     let (port, mut processes) = (worker::port(0)?, Processes::default());
     let settings = [("PROVIDER_URL".to_owned(), provider_url.to_owned())];
-    let script = Path::new("bench/passthrough/index.js");
-    worker::start_script(&mut processes, &directory("passthrough")?, script, port, &settings)?;
+    let file = Path::new("bench").join(folder).join("index.js");
+    worker::start_script(&mut processes, &directory(folder)?, &file, port, &settings)?;
     let url = format!("http://127.0.0.1:{port}");
-    processes.until("the pass-through", async || connects(port).await).await?;
+    processes.until(name, async || connects(port).await).await?;
     let process = pid(&processes, "worker")?;
-    let contender =
-        Contender::new(PASSTHROUGH, &url, Wire::OpenAi, "measured", vec![Vec::new()], Some(process))?;
+    let contender = Contender::new(name, &url, Wire::OpenAi, "measured", vec![Vec::new()], Some(process))?;
     Ok((processes, contender))
 }
 

@@ -5,7 +5,7 @@
 
 use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use axum::Router;
@@ -33,6 +33,8 @@ struct Shared {
 #[derive(Default)]
 struct Seen {
     replays: bool,
+    /// How long answers are held back.
+    hold: Duration,
     /// The last answer of each kind.
     last: [Option<Bytes>; 4],
     log: Vec<Exchange>,
@@ -73,6 +75,12 @@ impl Relay {
         self.with(|seen| seen.replays = replays);
     }
 
+    /// Holds answers back for so long from now on: requests that do not wait for each other are under way together then, however
+    /// quick the gateway is.
+    pub fn hold(&self, time: Duration) {
+        self.with(|seen| seen.hold = time);
+    }
+
     /// What went through since this was asked last; nothing while it replays.
     pub fn log(&self) -> Vec<Exchange> {
         self.with(|seen| std::mem::take(&mut seen.log))
@@ -103,6 +111,10 @@ async fn exchange(State(relay): State<Relay>, uri: Uri, headers: HeaderMap, body
     }
     match forward(&relay, &uri, headers, body.clone()).await {
         Ok((status, answer)) => {
+            let hold = relay.with(|seen| seen.hold);
+            if !hold.is_zero() {
+                tokio::time::sleep(hold).await;
+            }
             let to = Instant::now();
             let redis = uri.path() != "/sql";
             relay.with(|seen| {

@@ -90,7 +90,7 @@ impl Seen {
             postgres_cpu_ms: turn.postgres_ms?,
             sql_answer_bytes: turn.sql_answer_bytes,
             redis_commands: turn.redis_commands,
-            redis_moved_bytes: turn.backend_bytes - turn.sql_answer_bytes,
+            redis_moved_bytes: turn.redis_moved_bytes,
             redis_bytes: turn.redis_bytes,
             postgres_bytes: turn.postgres_bytes,
             wal_bytes: turn.wal_bytes,

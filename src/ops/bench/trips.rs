@@ -1,6 +1,8 @@
 //! What one turn takes of everything around the worker: requests and how they wait for each other, Redis commands, statements,
 //! bytes that are kept, and processor time of each part. It is what the cost model multiplies.
 
+use std::time::Duration;
+
 use anyhow::Context as _;
 use deadpool_redis::redis;
 use tokio_postgres::Client;
@@ -27,8 +29,10 @@ pub struct Turn {
     pub redis_requests: f64,
     /// Commands that Redis ran, inside scripts too: what hosted Redis bills.
     pub redis_commands: f64,
+    /// Bytes to and from Redis.
+    pub redis_moved_bytes: f64,
     /// Bytes to and from both.
-    pub backend_bytes: f64,
+    backend_bytes: f64,
     /// Processor milliseconds of Postgres, of the gateway and of Redis.
     pub postgres_ms: Option<f64>,
     gateway_ms: Option<f64>,
@@ -59,6 +63,7 @@ pub async fn run(args: &Args, provider: &Provider, edges: &Edges) -> anyhow::Res
     progress(&format!("one turn: {single} of them, one at a time"));
     let (mut seen, mut stages) = (Vec::new(), Vec::new());
     let commands = redis.commands().await?;
+    edges.relay.hold(Duration::from_millis(20));
     for number in 0..single {
         edges.relay.log();
         provider.asked();
@@ -70,6 +75,7 @@ pub async fn run(args: &Args, provider: &Provider, edges: &Edges) -> anyhow::Res
         seen.extend(exchanges);
     }
     let commands = redis.commands().await?.saturating_sub(commands);
+    edges.relay.hold(Duration::ZERO);
 
     progress(&format!("one turn: what {many} of them leave behind"));
     let parts = || ["postgres", "gateway", "redis"].map(|name| args.part(name));
@@ -80,7 +86,7 @@ pub async fn run(args: &Args, provider: &Provider, edges: &Edges) -> anyhow::Res
 
     let each = |sum: u64, of: usize| per(sum as f64, of);
     let of = |redis: bool| seen.iter().filter(move |exchange| exchange.redis == redis);
-    let bytes = seen.iter().map(|exchange| (exchange.body.len() + exchange.answered) as u64).sum();
+    let moved = |exchange: &Exchange| (exchange.body.len() + exchange.answered) as u64;
     let statements = of(false).map(|exchange| statements(exchange) as u64).sum();
     let mut cpu = grown.2.into_iter().zip(after.2).map(|(before, after): (Option<Usage>, Option<Usage>)| {
         Some(per(after?.cpu.saturating_sub(before?.cpu).as_secs_f64() * 1_000.0, many))
@@ -92,7 +98,8 @@ pub async fn run(args: &Args, provider: &Provider, edges: &Edges) -> anyhow::Res
         statements: each(statements, single),
         redis_requests: each(of(true).count() as u64, single),
         redis_commands: each(commands, single),
-        backend_bytes: each(bytes, single),
+        redis_moved_bytes: each(of(true).map(moved).sum(), single),
+        backend_bytes: each(seen.iter().map(moved).sum(), single),
         postgres_ms: cpu.next().flatten(),
         gateway_ms: cpu.next().flatten(),
         redis_ms: cpu.next().flatten(),
@@ -156,7 +163,7 @@ impl Redis {
         let info = self.info("commandstats").await?;
         let calls = info.lines().filter_map(|line| {
             let (name, rest) = line.strip_prefix("cmdstat_")?.split_once(":calls=")?;
-            let ours = ["info", "ping", "auth", "hello", "select", "client"];
+            let ours = ["info", "ping", "unwatch", "auth", "hello", "select", "client"];
             let theirs = !ours.contains(&name.split('|').next()?);
             theirs.then(|| rest.split(',').next()?.parse::<u64>().ok())?
         });
@@ -213,7 +220,7 @@ pub async fn opening(edges: &Edges, slug: &str) -> anyhow::Result<bytes::Bytes> 
 #[cfg(test)]
 #[expect(clippy::disallowed_methods, reason = "a native program's test asks the machine's own clock")]
 mod tests {
-    use std::time::{Duration, Instant};
+    use std::time::Instant;
 
     use super::*;
 

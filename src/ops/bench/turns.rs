@@ -71,7 +71,7 @@ pub async fn run(args: &Args, provider: &Provider, edges: &Edges) -> anyhow::Res
     let size = if args.quick {
         Size { rounds: 2, window: Duration::from_millis(500), companies: 2 }
     } else {
-        Size { rounds: 5, window: Duration::from_millis(1_500), companies: 8 }
+        Size { rounds: 4, window: Duration::from_millis(1_500), companies: 8 }
     };
     provider.set(USUAL);
     let (peers, ours) = contenders(args, provider, edges, size.companies).await?;
@@ -84,9 +84,9 @@ pub async fn run(args: &Args, provider: &Provider, edges: &Edges) -> anyhow::Res
         None,
     )?;
     let all: Vec<&Contender> = std::iter::once(&direct)
-        .chain(peers.contenders.first())
+        .chain(peers.contenders.iter().take(2))
         .chain(&ours)
-        .chain(peers.contenders.iter().skip(1))
+        .chain(peers.contenders.iter().skip(2))
         .collect();
     for who in &all {
         progress(&format!("turns: warming up {}", who.name));

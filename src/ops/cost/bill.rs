@@ -87,10 +87,12 @@ impl Bill {
     fn neon(&mut self, measured: &Measured, prices: &Prices, assumed: &Assumed, turns: f64) {
         let price = &prices.neon;
         let companies = f64::from(self.companies);
-        let stored =
-            (companies * measured.company_bytes + turns * assumed.months_kept * measured.postgres_bytes) / GB;
+        let set_up = companies * measured.company_bytes / GB;
+        let a_month = turns * measured.postgres_bytes / GB;
+        let stored = set_up + a_month * assumed.months_kept;
+        let hot = set_up + a_month / DAYS * assumed.hot_days;
         let busy = turns * measured.postgres_cpu_ms / 1_000.0 / (HOURS * 3_600.0);
-        let (by_load, by_memory) = (busy * assumed.headroom, stored * assumed.hot_share / price.cu_memory_gb);
+        let (by_load, by_memory) = (busy * assumed.headroom, hot / price.cu_memory_gb);
         let units = by_load.max(by_memory).max(price.smallest_cu);
         let hour_usd = match assumed.plan {
             Neon::Launch => price.launch_cu_hour_usd,
@@ -101,11 +103,8 @@ impl Bill {
             units * HOURS * hour_usd,
             format!(
                 "the most of {} CU (the smallest), {by_load:.2} for {} × the average load of {:.1} ms a turn, and {by_memory:.2} \
-                 for {:.0} % of the data in memory = {units:.2} CU × {HOURS} h × ${hour_usd}",
-                price.smallest_cu,
-                assumed.headroom,
-                measured.postgres_cpu_ms,
-                assumed.hot_share * 100.0
+                 for {hot:.2} GB in memory ({} days) = {units:.2} CU × {HOURS} h × ${hour_usd}",
+                price.smallest_cu, assumed.headroom, measured.postgres_cpu_ms, assumed.hot_days
             ),
         );
         self.add(
@@ -220,8 +219,8 @@ mod tests {
         close(line(&bill, "Workers, the plan"), 5.0);
         close(line(&bill, "Workers, requests"), 0.0);
         close(line(&bill, "Workers, processor time"), 0.0);
-        // 10,000 s of 2,628,000 are no load; 60.5 GB × 0.1 / 4 GB = 1.5125 CU.
-        close(line(&bill, "Neon, compute"), 1.5125 * 730.0 * 0.106);
+        // 10,000 s of 2,628,000 are no load; what companies set up and a week's conversations take 1.65 GB.
+        close(line(&bill, "Neon, compute"), (0.5 + 5.0 / 30.4 * 7.0) / 4.0 * 730.0 * 0.106);
         close(line(&bill, "Neon, storage"), 60.5 * 0.35);
         close(line(&bill, "Neon, history to restore from"), 10.0 / 30.4 * 0.2);
         close(line(&bill, "Neon, transfer"), 0.0);
