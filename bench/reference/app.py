@@ -20,7 +20,7 @@ import jwt
 import orjson
 import redis.asyncio as redis
 from fastapi import FastAPI, HTTPException, Request
-from fastapi.responses import ORJSONResponse, StreamingResponse
+from fastapi.responses import JSONResponse, StreamingResponse
 
 JWT_KEY = os.environ["REFERENCE_JWT_KEY"]
 PROVIDER = os.environ["PROVIDER_URL"] + "/chat/completions"
@@ -57,7 +57,7 @@ class Tokens:
             state = scope.setdefault("state", {})
             state["company"], state["visitor"] = UUID(claims["aud"]), UUID(claims["sub"])
         except (jwt.InvalidTokenError, ValueError):
-            return await ORJSONResponse({"detail": "sign in"}, 401)(scope, receive, send)
+            return await JSONResponse({"detail": "sign in"}, 401)(scope, receive, send)
         return await self.app(scope, receive, send)
 
 
@@ -67,7 +67,7 @@ app.add_middleware(Tokens)
 
 @app.get("/healthz")
 async def healthz():
-    return ORJSONResponse({"status": "ok"})
+    return JSONResponse({"status": "ok"})
 
 
 @app.post("/v1/chat")

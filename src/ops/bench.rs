@@ -136,9 +136,11 @@ async fn by_edges_measured(
         report.add([neighbour.table()])?;
         report.seen.neighbour = Some(neighbour);
     }
+    // As few companies as there ever are; the rest waits until a company was made alone.
+    let growing = if wanted(Measure::Scale) { Some(scale::few(args, provider, edges).await?) } else { None };
     let provision = if wanted(Measure::Provision) { Some(provision::alone(args).await?) } else { None };
-    if wanted(Measure::Scale) {
-        let scale = scale::run(args, provider, edges).await?;
+    if let Some(growing) = growing {
+        let scale = growing.grow().await?;
         report.add([scale.table()])?;
         report.seen.scale = Some(scale);
     }

@@ -53,7 +53,7 @@ pub const WORKERS: &str = "Bulkhead on workerd";
 /// On Spin's runtime.
 pub const SPIN: &str = "Bulkhead on Spin's runtime";
 /// With backends that answer at once.
-pub const RELAYED: &str = "Bulkhead on workerd, Postgres and Redis answering at once";
+pub const RELAYED: &str = "Bulkhead on workerd, instant backends";
 /// By its endpoint for OpenAI's clients.
 pub const OPENAI: &str = "Bulkhead on workerd, its OpenAI endpoint";
 

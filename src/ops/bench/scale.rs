@@ -8,7 +8,9 @@ use std::time::Instant;
 use anyhow::{Context as _, ensure};
 use bytes::Bytes;
 use serde_json::Value;
+use tokio_postgres::Client;
 
+use super::contender::Contender;
 use super::edge::{Edges, directory};
 use super::figures::{Figure, Row, Table, Times};
 use super::provider::Provider;
@@ -31,34 +33,64 @@ pub struct Scale {
     pub company_bytes: Option<f64>,
 }
 
-/// Measures at each size; fills the database.
-pub async fn run(args: &Args, provider: &Provider, edges: &Edges) -> anyhow::Result<Scale> {
-    let (sizes, runs, turns): (&[usize], _, _) = match (args.quick, args.long) {
-        (true, _) => (&[0, 100], 40, 40),
-        (_, false) => (&[0, 1_000, 5_000], 400, 400),
-        (_, true) => (&[0, 1_000, 5_000, 50_000], 400, 400),
-    };
+/// What is measured again and again while the database grows.
+pub struct Growing<'a> {
+    args: &'a Args,
+    owner: Client,
+    batch: Batch,
+    contender: Contender,
+    guarded: (String, String),
+    open: Unguarded,
+    seen: Scale,
+}
+
+/// Measures among as few companies as there are; to be called before anything fills the database.
+pub async fn few<'a>(args: &'a Args, provider: &Provider, edges: &Edges) -> anyhow::Result<Growing<'a>> {
     provider.set(USUAL);
-    let owner = connect(&args.owner_url).await?;
     let slug = edges.workers.company(&plenty()).await?;
-    let batch = Batch::new(opening(edges, &slug).await?)?;
-    let contender = edges.workers.contender(edges.workers.visitors(&slug, 16).await?)?;
-    let open = Unguarded::start(args).await?;
-    let guarded = (args.gateway_url.clone(), args.database_url.clone());
-    let mut scale = Scale { rows: Vec::new(), batches: Vec::new(), security: f64::NAN, company_bytes: None };
-    for &wanted in sizes {
-        let (before, had) = (size(&owner).await?, companies(&owner).await?);
-        fill_to(&args.owner_url, wanted).await?;
-        let count = companies(&owner).await?;
-        if count > had {
-            #[expect(clippy::cast_precision_loss, reason = "a database is far below 2^52 bytes")]
-            let bytes = size(&owner).await?.saturating_sub(before) as f64 / (count - had) as f64;
-            scale.company_bytes = Some(bytes);
+    let mut growing = Growing {
+        args,
+        owner: connect(&args.owner_url).await?,
+        batch: Batch::new(opening(edges, &slug).await?)?,
+        contender: edges.workers.contender(edges.workers.visitors(&slug, 16).await?)?,
+        guarded: (args.gateway_url.clone(), args.database_url.clone()),
+        open: Unguarded::start(args).await?,
+        seen: Scale { rows: Vec::new(), batches: Vec::new(), security: f64::NAN, company_bytes: None },
+    };
+    growing.measure().await?;
+    Ok(growing)
+}
+
+impl Growing<'_> {
+    /// Measures at each size; fills the database.
+    pub async fn grow(mut self) -> anyhow::Result<Scale> {
+        let sizes: &[usize] = match (self.args.quick, self.args.long) {
+            (true, _) => &[150],
+            (_, false) => &[1_000, 5_000],
+            (_, true) => &[1_000, 5_000, 50_000],
+        };
+        for &wanted in sizes {
+            let (before, had) = (size(&self.owner).await?, companies(&self.owner).await?);
+            fill_to(&self.args.owner_url, wanted).await?;
+            let count = companies(&self.owner).await?;
+            if count > had {
+                #[expect(clippy::cast_precision_loss, reason = "a database is far below 2^52 bytes")]
+                let bytes = size(&self.owner).await?.saturating_sub(before) as f64 / (count - had) as f64;
+                self.seen.company_bytes = Some(bytes);
+            }
+            self.measure().await?;
         }
+        self.open.stop(&self.owner).await?;
+        Ok(self.seen)
+    }
+
+    async fn measure(&mut self) -> anyhow::Result<()> {
+        let runs = if self.args.quick { 40 } else { 400 };
+        let count = companies(&self.owner).await?;
         progress(&format!("scale: among {count} companies"));
         let (mut with, mut without) = (Vec::new(), Vec::new());
         for number in 0..runs + 20 {
-            let both = [batch.send(&guarded).await?, batch.send(&open.address).await?];
+            let both = [self.batch.send(&self.guarded).await?, self.batch.send(&self.open.address).await?];
             // Plans are made on a connection's first runs.
             if number >= 20 {
                 with.push(both[0]);
@@ -66,20 +98,19 @@ pub async fn run(args: &Args, provider: &Provider, edges: &Edges) -> anyhow::Res
             }
         }
         let (with, without) = (Times::new(with), Times::new(without));
-        let answers = crowd(4, |asked| asked < turns, async |n| contender.ask(n).await).await?;
+        let answers = crowd(4, |asked| asked < runs, async |n| self.contender.ask(n).await).await?;
         let words = first_words(&answers);
-        scale.batches.push((count, with.percentile(99)));
-        scale.security = with.percentile(50) / without.percentile(50);
+        self.seen.batches.push((count, with.percentile(99)));
+        self.seen.security = with.percentile(50) / without.percentile(50);
         let times = |times: &Times| [50, 99].map(|percent| Figure::One(times.percentile(percent)));
         let figures = std::iter::once(Figure::Count(with.count()));
         let figures = figures.chain(times(&with)).chain(times(&without)).chain(times(&words)).collect();
-        scale.rows.push(Row { what: format!("among {count} companies"), figures });
+        self.seen.rows.push(Row { what: format!("among {count} companies"), figures });
+        Ok(())
     }
-    open.stop(&owner).await?;
-    Ok(scale)
 }
 
-async fn companies(owner: &tokio_postgres::Client) -> anyhow::Result<usize> {
+async fn companies(owner: &Client) -> anyhow::Result<usize> {
     let count: i64 = owner.query_one("select count(*) from companies", &[]).await?.try_get(0)?;
     Ok(usize::try_from(count)?)
 }
@@ -178,7 +209,7 @@ impl Unguarded {
         Ok(Self { processes, address: (url, role.into()) })
     }
 
-    async fn stop(mut self, owner: &tokio_postgres::Client) -> anyhow::Result<()> {
+    async fn stop(mut self, owner: &Client) -> anyhow::Result<()> {
         self.processes.stop().await;
         owner.batch_execute("drop role bench_without_rls").await?;
         Ok(())
