@@ -215,6 +215,8 @@ async fn serve(args: &Args, port: u16, data: &Path, processes: &mut Processes) -
         .env("GATEWAY_REDIS_TOKEN", &secrets.redis_token)
         .env("DATABASE_URL", &worker_url)
         .env("DATABASE_OWNER_URL", &owner_url)
+        .env("REDIS_NATIVE_URL", &redis_url)
+        .env("STAND_PIDS", processes.pids().to_string())
         .kill_on_drop(true)
         .status();
     tokio::select! {

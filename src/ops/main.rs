@@ -3,6 +3,7 @@
 use clap::Parser;
 
 mod bench;
+mod cost;
 mod dev;
 mod gateway;
 mod keys;
@@ -20,6 +21,8 @@ enum Command {
     Dev(dev::Args),
     /// Measure a running stand; `./scripts/bench` starts one.
     Bench(bench::Args),
+    /// What hosting so many companies costs a month, line by line.
+    Cost(cost::Args),
     /// Bring the database's schema and roles up to date.
     Migrate(migrate::Args),
     /// Rotate the master keys that seal the companies' provider keys, and bring such keys from elsewhere.
@@ -36,6 +39,7 @@ async fn main() -> std::process::ExitCode {
         Command::Gateway(args) => gateway::run(args).await,
         Command::Dev(args) => dev::run(args).await,
         Command::Bench(args) => bench::run(args).await,
+        Command::Cost(args) => cost::run(&args),
         Command::Migrate(args) => migrate::run(args).await,
         Command::Keys(args) => keys::run(args).await,
         Command::Slugs(args) => slugs::run(args).await,

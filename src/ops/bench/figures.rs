@@ -19,6 +19,7 @@ pub struct Table {
 }
 
 /// One way of doing a thing.
+#[derive(Clone)]
 pub struct Row {
     /// Which, in words.
     pub what: String,
@@ -27,6 +28,7 @@ pub struct Row {
 }
 
 /// One cell.
+#[derive(Clone)]
 pub enum Figure {
     /// Not measured here, or makes no sense.
     None,
@@ -34,6 +36,8 @@ pub enum Figure {
     Count(usize),
     /// Measured once, or over everything.
     One(f64),
+    /// In words.
+    Text(String),
     /// Measured again and again.
     Spread(Spread),
 }
@@ -78,6 +82,7 @@ impl Figure {
             Self::None => "–".to_owned(),
             Self::Count(count) => count.to_string(),
             Self::One(number) => short(*number),
+            Self::Text(text) => text.clone(),
             Self::Spread(Spread { median, least, most }) => {
                 format!("{} ({}–{})", short(*median), short(*least), short(*most))
             }
@@ -89,6 +94,7 @@ impl Figure {
             Self::None => Value::Null,
             Self::Count(count) => json!(count),
             Self::One(number) => json!(number),
+            Self::Text(text) => json!(text),
             Self::Spread(Spread { median, least, most }) => {
                 json!({ "median": median, "least": least, "most": most })
             }
@@ -97,14 +103,37 @@ impl Figure {
 }
 
 impl Table {
-    /// As text, columns below each other.
-    pub fn text(&self) -> String {
+    /// What a row has in this column, as one number: a spread's median.
+    pub fn number(&self, row: usize, column: &str) -> Option<f64> {
+        let at = self.columns.iter().position(|name| *name == column)?;
+        match self.rows.get(row)?.figures.get(at)? {
+            Figure::One(number) => Some(*number),
+            Figure::Spread(spread) => Some(spread.median),
+            Figure::None | Figure::Count(_) | Figure::Text(_) => None,
+        }
+    }
+
+    fn lines(&self) -> Vec<Vec<String>> {
         let head =
             std::iter::once(self.title.clone()).chain(self.columns.iter().map(|name| name.replace('_', " ")));
         let rows = self.rows.iter().map(|row| {
             std::iter::once(row.what.clone()).chain(row.figures.iter().map(Figure::text)).collect::<Vec<_>>()
         });
-        let lines: Vec<Vec<String>> = std::iter::once(head.collect()).chain(rows).collect();
+        std::iter::once(head.collect()).chain(rows).collect()
+    }
+
+    /// As Markdown has tables.
+    pub fn markdown(&self) -> String {
+        let line = |cells: &Vec<String>| format!("| {} |\n", cells.join(" | "));
+        let mut lines = self.lines().into_iter();
+        let head = lines.next().unwrap_or_default();
+        let rule = format!("|{}\n", "---|".repeat(head.len()));
+        line(&head) + &rule + &lines.map(|cells| line(&cells)).collect::<String>()
+    }
+
+    /// As text, columns below each other.
+    pub fn text(&self) -> String {
+        let lines = self.lines();
         let width = |column: usize| {
             let cells = lines.iter().filter_map(|line| line.get(column));
             cells.map(|cell| cell.chars().count()).max().unwrap_or_default()
@@ -204,5 +233,11 @@ mod tests {
             table.text(),
             "way    runs           p50 ms\na         3  2.35 (1.00–100)\nbcdef     –             12.3"
         );
+        assert_eq!(
+            table.markdown(),
+            "| way | runs | p50 ms |\n|---|---|---|\n| a | 3 | 2.35 (1.00–100) |\n| bcdef | – | 12.3 |\n"
+        );
+        assert_eq!(table.number(0, "p50_ms"), Some(2.345));
+        assert_eq!(table.number(0, "runs"), None);
     }
 }

@@ -12,7 +12,8 @@ use futures_util::stream::FuturesUnordered;
 use serde_json::{Value, json};
 use tokio::time::{MissedTickBehavior, interval};
 
-use super::edge::{Answer, Edge, Visitor};
+use super::contender::Answer;
+use super::edge::{Edge, Edges, Visitor};
 use super::figures::{Figure, Row, Table, Times};
 use super::turns::{crowd, first_words, plenty};
 use super::{Args, QUESTION, progress};
@@ -50,11 +51,10 @@ const LIMITS: [Limit; 2] = [
 ];
 
 /// Measures both edges, one after the other.
-pub async fn run(args: &Args, edges: &[Edge; 2]) -> anyhow::Result<Table> {
-    let (rounds, window) =
-        if args.quick { (1, Duration::from_secs(2)) } else { (20, Duration::from_secs(3)) };
-    let mut rows = Vec::new();
-    for edge in edges {
+pub async fn run(args: &Args, edges: &Edges) -> anyhow::Result<Neighbour> {
+    let (rounds, window) = if args.quick { (1, Duration::from_secs(2)) } else { (6, Duration::from_secs(3)) };
+    let (mut rows, mut worst) = (Vec::new(), None);
+    for edge in edges.both() {
         let b = edge.visitors(&edge.company(&plenty()).await?, CHATTING * 4).await?;
         let mut noisy = Vec::new();
         for limit in &LIMITS {
@@ -74,10 +74,27 @@ pub async fn run(args: &Args, edges: &[Edge; 2]) -> anyhow::Result<Table> {
             }
         }
         rows.extend(compared(edge, &quiet, &loud));
+        let before = Times::together(&quiet).percentile(99);
+        let changes = loud.iter().map(|times| (Times::together(times).percentile(99) / before - 1.0) * 100.0);
+        worst = worst.or(changes.max_by(f64::total_cmp));
     }
-    let title = format!("the first word for B, {CHATTING} of whose visitors chat");
-    let columns = &["turns", "p50_ms", "p99_ms", "p50_change_percent", "p99_change_percent"];
-    Ok(Table { name: "neighbour", title, columns, rows })
+    Ok(Neighbour { rows, worst_change_percent: worst })
+}
+
+/// What came of it.
+pub struct Neighbour {
+    rows: Vec<Row>,
+    /// By how much the first edge's p99 rose at A's worse limit.
+    pub worst_change_percent: Option<f64>,
+}
+
+impl Neighbour {
+    /// As people read it.
+    pub fn table(&self) -> Table {
+        let title = format!("the first word for B, {CHATTING} of whose visitors chat");
+        let columns = &["turns", "p50_ms", "p99_ms", "p50_change_percent", "p99_change_percent"];
+        Table { name: "neighbour", title, columns, rows: self.rows.clone() }
+    }
 }
 
 /// B's visitors chat for so long.

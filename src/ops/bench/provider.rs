@@ -1,13 +1,17 @@
 //! A model provider that answers every question alike: after a fixed time, word by word at a fixed rate. It checks nothing
 //! and thinks of nothing, so that what is measured around it is not its own.
 
+#![expect(clippy::disallowed_methods, reason = "a native program that measures asks the machine's own clock")]
+
 use std::convert::Infallible;
 use std::net::Ipv4Addr;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::Context as _;
 use axum::Router;
 use axum::body::{Body, Bytes};
+use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::post;
 use axum::serve::ListenerExt as _;
@@ -16,33 +20,74 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::time::{Instant, sleep_until};
 
-/// From the request's last byte to the first word.
-pub const FIRST_WORD: Duration = Duration::from_millis(20);
-/// From one word to the next.
-pub const EACH_WORD: Duration = Duration::from_millis(5);
-/// Words of an answer.
-pub const WORDS: u32 = 20;
+/// How it answers.
+#[derive(Clone, Copy)]
+pub struct Pace {
+    /// From the request's last byte to the first word.
+    pub first: Duration,
+    /// From one word to the next.
+    pub each: Duration,
+    /// Words of an answer.
+    pub words: u32,
+}
 
-/// Serves for as long as this program runs; gives the base URL of an API like OpenAI's.
-pub async fn start() -> anyhow::Result<String> {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.context("no free port on 127.0.0.1")?;
-    let url = format!("http://{}/v1", listener.local_addr()?);
-    // A word is one small write that must not wait for the next.
-    let listener = listener.tap_io(|connection| drop(connection.set_nodelay(true)));
-    let router = Router::new().route("/v1/chat/completions", post(answer));
-    tokio::spawn(async move { axum::serve(listener, router).await });
-    Ok(url)
+/// The provider, for as long as this program runs.
+#[derive(Clone)]
+pub struct Provider {
+    /// The base URL of an API like OpenAI's, with its version.
+    pub url: String,
+    shared: Arc<Mutex<Shared>>,
+}
+
+struct Shared {
+    pace: Pace,
+    asked: Vec<std::time::Instant>,
+}
+
+impl Provider {
+    /// Serves at this pace until told otherwise.
+    pub async fn start(pace: Pace) -> anyhow::Result<Self> {
+        let listener =
+            TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.context("no free port on 127.0.0.1")?;
+        let url = format!("http://{}/v1", listener.local_addr()?);
+        // A word is one small write that must not wait for the next.
+        let listener = listener.tap_io(|connection| drop(connection.set_nodelay(true)));
+        let provider = Self { url, shared: Arc::new(Mutex::new(Shared { pace, asked: Vec::new() })) };
+        let router = Router::new().route("/v1/chat/completions", post(answer)).with_state(provider.clone());
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        Ok(provider)
+    }
+
+    /// How questions are answered from now on.
+    pub fn set(&self, pace: Pace) {
+        self.with(|shared| shared.pace = pace);
+    }
+
+    /// When questions came since this was asked last.
+    pub fn asked(&self) -> Vec<std::time::Instant> {
+        self.with(|shared| std::mem::take(&mut shared.asked))
+    }
+
+    fn with<T>(&self, change: impl FnOnce(&mut Shared) -> T) -> T {
+        change(&mut self.shared.lock().unwrap_or_else(PoisonError::into_inner))
+    }
 }
 
 /// Chunks on a schedule of their own: a late one does not delay those after it.
-async fn answer(_question: Bytes) -> Response {
-    let first = Instant::now() + FIRST_WORD;
+async fn answer(State(provider): State<Provider>, _question: Bytes) -> Response {
+    let pace = provider.with(|shared| {
+        shared.asked.push(std::time::Instant::now());
+        shared.pace
+    });
+    let first = Instant::now() + pace.first;
     let words = unfold(0, move |number| async move {
-        if number > WORDS {
+        if number > pace.words {
             return None;
         }
-        let chunk = if number == WORDS { end() } else { word(&format!("word{number} ")) };
-        sleep_until(first + EACH_WORD * number).await;
+        let chunk = if number == pace.words { end(pace.words) } else { word(&format!("word{number} ")) };
+        if !(pace.first + pace.each).is_zero() {
+            sleep_until(first + pace.each * number).await;
+        }
         Some((Ok::<_, Infallible>(chunk), number + 1))
     });
     ([("content-type", "text/event-stream")], Body::from_stream(words)).into_response()
@@ -52,8 +97,8 @@ fn word(text: &str) -> String {
     chunk(&json!([{ "index": 0, "delta": { "content": text }, "finish_reason": null }]), &Value::Null)
 }
 
-fn end() -> String {
-    let usage = json!({ "prompt_tokens": 900, "completion_tokens": WORDS, "total_tokens": 900 + WORDS });
+fn end(words: u32) -> String {
+    let usage = json!({ "prompt_tokens": 900, "completion_tokens": words, "total_tokens": 900 + words });
     let stop = chunk(&json!([{ "index": 0, "delta": {}, "finish_reason": "stop" }]), &Value::Null);
     stop + &chunk(&json!([]), &usage) + "data: [DONE]\n\n"
 }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
 use bulkhead::provisioning::{COMPANY_ADD, COPIES};
-use futures_util::future::try_join_all;
+use futures_util::future::{try_join, try_join_all};
 use serde_json::{Value, json};
 use tokio_postgres::{Client, NoTls};
 
@@ -19,9 +19,16 @@ use crate::templates::id;
 const INDUSTRY: &str = "plumbing";
 const NAME: &str = "Measured & Sons";
 
+/// What has been measured, and what the rest needs.
+pub struct Provision<'a> {
+    gateway: Gateway<'a>,
+    runs: usize,
+    rows: Vec<Row>,
+}
+
 /// Measures each way, interleaved with nothing: the machine is the same, and so is the minute.
-pub async fn run(args: &Args) -> anyhow::Result<Table> {
-    let (runs, crowd) = if args.quick { (30, 300) } else { (200, 5_000) };
+pub async fn alone(args: &Args) -> anyhow::Result<Provision<'_>> {
+    let runs = if args.quick { 30 } else { 200 };
     let gateway = Gateway { client: reqwest::Client::builder().no_proxy().build()?, args };
     let worker = connect(&args.database_url).await?;
     let owner = connect(&args.owner_url).await?;
@@ -34,18 +41,29 @@ pub async fn run(args: &Args) -> anyhow::Result<Table> {
         gateway.provision().await?;
     }
 
-    let mut rows = vec![
+    let rows = vec![
         line("one batch, alone", gateway.repeat(runs, 1).await?),
         line("one batch, 8 at once", gateway.repeat(runs, 8).await?),
         line("single inserts, one transaction", single(&worker, &model, &company, runs / 10, false).await?),
         line("single inserts, a commit each", single(&worker, &model, &company, runs / 20, true).await?),
     ];
-    fill(&owner, crowd).await?;
-    let count: i64 = owner.query_one("select count(*) from companies", &[]).await?.get(0);
-    rows.push(line(&format!("one batch, alone, among {count}"), gateway.repeat(runs, 1).await?));
-    rows.push(line(&format!("one batch, 8 at once, among {count}"), gateway.repeat(runs, 8).await?));
-    let title = "provisioning a company".to_owned();
-    Ok(Table { name: "provision", title, columns: &["runs", "p50_ms", "p99_ms", "max_ms"], rows })
+    Ok(Provision { gateway, runs, rows })
+}
+
+impl Provision<'_> {
+    /// The same among many companies.
+    pub async fn among_many(mut self) -> anyhow::Result<Table> {
+        let args = self.gateway.args;
+        fill_to(&args.owner_url, if args.quick { 300 } else { 5_000 }).await?;
+        let owner = connect(&args.owner_url).await?;
+        let count: i64 = owner.query_one("select count(*) from companies", &[]).await?.try_get(0)?;
+        for (at_once, how) in [(1, "alone"), (8, "8 at once")] {
+            let times = self.gateway.repeat(self.runs, at_once).await?;
+            self.rows.push(line(&format!("one batch, {how}, among {count}"), times));
+        }
+        let (title, columns) = ("provisioning a company".to_owned(), &["runs", "p50_ms", "p99_ms", "max_ms"]);
+        Ok(Table { name: "provision", title, columns, rows: self.rows })
+    }
 }
 
 fn line(what: &str, times: Vec<Duration>) -> Row {
@@ -56,7 +74,8 @@ fn line(what: &str, times: Vec<Duration>) -> Row {
     Row { what: what.to_owned(), figures }
 }
 
-async fn connect(url: &str) -> anyhow::Result<Client> {
+/// A connection of its own to this database.
+pub async fn connect(url: &str) -> anyhow::Result<Client> {
     let (client, connection) =
         tokio_postgres::connect(url, NoTls).await.context("cannot reach the database; check its URL")?;
     tokio::spawn(connection);
@@ -196,11 +215,24 @@ async fn single(
     Ok(times)
 }
 
-/// So many more companies, past gateway and roles, with the very statements of provisioning.
-async fn fill(owner: &Client, companies: usize) -> anyhow::Result<()> {
+/// So many companies in all, past gateway and roles, with the very statements of provisioning, on two connections.
+pub async fn fill_to(owner_url: &str, wanted: usize) -> anyhow::Result<()> {
+    let owner = connect(owner_url).await?;
+    let count: i64 = owner.query_one("select count(*) from companies", &[]).await?.try_get(0)?;
+    let missing = wanted.saturating_sub(usize::try_from(count)?);
+    try_join(fill(owner_url, missing / 2), fill(owner_url, missing - missing / 2)).await?;
+    if missing > 0 {
+        // So that Postgres has nothing left to tidy while turns are measured.
+        owner.batch_execute("vacuum analyze").await?;
+    }
+    Ok(())
+}
+
+async fn fill(owner_url: &str, companies: usize) -> anyhow::Result<()> {
+    let owner = connect(owner_url).await?;
     for number in 0..companies {
-        if number % 500 == 0 {
-            progress(&format!("filling the database: {number} of {companies} companies"));
+        if number % 250 == 0 {
+            progress(&format!("filling the database: {} of {} companies", number * 2, companies * 2));
         }
         let company = id();
         let slug = format!("f{}", company.replace('-', "").chars().take(30).collect::<String>());
@@ -212,6 +244,5 @@ async fn fill(owner: &Client, companies: usize) -> anyhow::Result<()> {
         }
         owner.batch_execute("commit").await?;
     }
-    owner.batch_execute("analyze").await?;
     Ok(())
 }

@@ -1,30 +1,53 @@
-//! Whole chat turns on both edges: how much later the first word comes than from the provider itself, how many turns a
-//! second go through, and what they cost the edge's process. The edges take turns at everything.
+//! Chat turns of everybody beside each other: how much later the first word comes than from the provider itself, how many turns a
+//! second go through, and what they cost. They take turns at everything, and nobody is always the first.
 
 #![expect(clippy::disallowed_methods, reason = "a native program that measures asks the machine's own clock")]
 
 use std::cell::Cell;
 use std::time::{Duration, Instant};
 
-use anyhow::ensure;
 use futures_util::future::try_join_all;
 use serde_json::{Value, json};
 
-use super::edge::{Answer, Edge, Visitor, ask_directly};
+use super::contender::{Answer, Contender, Wire};
+use super::edge::{Edges, WORKERS};
 use super::figures::{Figure, Row, Spread, Table, Times};
-use super::{Args, QUESTION, progress};
+use super::peers::{Askers, Peers};
+use super::provider::{Pace, Provider};
+use super::usage::Usage;
+use super::{Args, progress};
 
-/// Questions at once where the first word is timed.
-const AT_ONCE: [usize; 2] = [1, 16];
-/// Questions at once when there is more to do than can be done.
-const SATURATED: usize = 64;
+/// As the tables call the provider, asked without anybody between.
+pub const DIRECT: &str = "the provider itself";
+
+/// The usual answer: a first word after 5 ms, then one a millisecond.
+pub const USUAL: Pace = Pace { first: Duration::from_millis(5), each: Duration::from_millis(1), words: 20 };
+
+/// A way of asking.
+struct Level {
+    at_once: usize,
+    pace: Pace,
+}
+
+/// One, some and many at once; then answers of few and of many words, whose difference is what words cost.
+const LEVELS: [Level; 5] = [
+    Level { at_once: 1, pace: USUAL },
+    Level { at_once: 16, pace: USUAL },
+    Level { at_once: 64, pace: USUAL },
+    Level { at_once: 8, pace: Pace { each: Duration::from_millis(2), words: FEW, ..USUAL } },
+    Level { at_once: 8, pace: Pace { each: Duration::from_millis(2), words: MANY, ..USUAL } },
+];
+/// How many of those time the first word.
+const TIMED: usize = 3;
+/// Which of them has more to do than can be done.
+const SATURATED: usize = 2;
+const FEW: u32 = 5;
+const MANY: u32 = 105;
 
 /// How much is measured.
 struct Size {
     rounds: usize,
-    /// Of each round: turns with one question at once, and with many.
-    turns: [usize; 2],
-    load: Duration,
+    window: Duration,
     companies: usize,
 }
 
@@ -36,92 +59,109 @@ pub fn plenty() -> Value {
     })
 }
 
-/// Measures both.
-pub async fn run(args: &Args, provider_url: &str, edges: &[Edge; 2]) -> anyhow::Result<Vec<Table>> {
+/// What came of it.
+pub struct Turns {
+    names: Vec<&'static str>,
+    /// By round, by level, by who was asked.
+    rounds: Vec<Vec<Vec<Window>>>,
+}
+
+/// Measures all of them.
+pub async fn run(args: &Args, provider: &Provider, edges: &Edges) -> anyhow::Result<Turns> {
     let size = if args.quick {
-        Size { rounds: 2, turns: [20, 100], load: Duration::from_secs(2), companies: 2 }
+        Size { rounds: 2, window: Duration::from_millis(500), companies: 2 }
     } else {
-        Size { rounds: 7, turns: [100, 400], load: Duration::from_secs(10), companies: 8 }
+        Size { rounds: 4, window: Duration::from_millis(1_500), companies: 8 }
     };
-    let direct = Who::Provider(reqwest::Client::builder().no_proxy().build()?, provider_url);
-    let stands = stands(edges, size.companies).await?;
-    let mut windows = Vec::new();
-    let mut loads = Vec::new();
+    provider.set(USUAL);
+    let (peers, ours) = contenders(args, provider, edges, size.companies).await?;
+    let direct = Contender::new(
+        DIRECT,
+        provider_root(&provider.url),
+        Wire::OpenAi,
+        "measured",
+        vec![Vec::new()],
+        None,
+    )?;
+    let all: Vec<&Contender> = std::iter::once(&direct)
+        .chain(peers.contenders.iter().take(2))
+        .chain(&ours)
+        .chain(peers.contenders.iter().skip(2))
+        .collect();
+    for who in &all {
+        progress(&format!("turns: warming up {}", who.name));
+        edges.relay.replay(false);
+        crowd(8, |asked| asked < if args.quick { 40 } else { 200 }, async |n| who.ask(n).await).await?;
+        crowd(1, |asked| asked < 5, async |n| who.ask(n).await).await?;
+    }
+    edges.relay.replay(true);
+    let mut turns = Turns { names: all.iter().map(|who| who.name).collect(), rounds: Vec::new() };
     for round in 0..size.rounds {
-        for (at, (at_once, turns)) in AT_ONCE.into_iter().zip(size.turns).enumerate() {
-            progress(&format!("turns: round {} of {}, {at_once} at once", round + 1, size.rounds));
-            let all = [&direct, &stands[0], &stands[1]];
-            let mut times = [const { None }; 3];
-            // Nobody is always the first.
-            for who in (0..3).map(|number| (number + round) % 3) {
-                if let (Some(who), Some(times)) = (all.get(who), times.get_mut(who)) {
-                    *times = Some(crowd(at_once, |asked| asked < turns, async |n| who.ask(n).await).await?);
+        let mut levels = Vec::new();
+        for (at, level) in LEVELS.iter().enumerate() {
+            let (at_once, words) = (level.at_once, level.pace.words);
+            progress(&format!(
+                "turns: round {} of {}, step {} of {}: {at_once} at once, {words} words",
+                round + 1,
+                size.rounds,
+                at + 1,
+                LEVELS.len()
+            ));
+            provider.set(level.pace);
+            let mut windows: Vec<Option<Window>> = all.iter().map(|_| None).collect();
+            for who in (0..all.len()).map(|number| (number + round) % all.len()) {
+                if let (Some(contender), Some(window)) = (all.get(who), windows.get_mut(who)) {
+                    *window = Some(Window::of(contender, at_once, size.window, args).await?);
                 }
             }
-            windows.push((
-                at,
-                times.map(|times| times.map(|answers| first_words(&answers)).unwrap_or_default()),
-            ));
+            levels.push(windows.into_iter().flatten().collect());
         }
-        progress(&format!("turns: round {} of {}, as many as go", round + 1, size.rounds));
-        let mut load = [const { None }; 2];
-        for who in (0..2).map(|number| (number + round) % 2) {
-            if let (Some(who), Some(load)) = (stands.get(who), load.get_mut(who)) {
-                *load = Some(Load::of(who, size.load).await?);
-            }
-        }
-        loads.push(load.map(Option::unwrap_or_default));
+        turns.rounds.push(levels);
     }
-    Ok(tables(edges, &windows, &loads))
+    edges.relay.replay(false);
+    provider.set(USUAL);
+    peers.stop().await;
+    Ok(turns)
 }
 
-/// Who is asked.
-enum Who<'a> {
-    Provider(reqwest::Client, &'a str),
-    Edge(&'a Edge, Vec<Visitor>),
+/// The address without the version, which the requests' paths have.
+fn provider_root(url: &str) -> &str {
+    url.trim_end_matches("/v1")
 }
 
-impl Who<'_> {
-    async fn ask(&self, number: usize) -> anyhow::Result<Answer> {
-        let answer = match self {
-            Self::Provider(client, url) => ask_directly(client, url, QUESTION).await?,
-            Self::Edge(edge, visitors) => {
-                let visitor = visitors.iter().cycle().nth(number % visitors.len().max(1));
-                let visitor = visitor.ok_or_else(|| anyhow::anyhow!("nobody asks"))?;
-                edge.ask(visitor, QUESTION).await?
-            }
-        };
-        ensure!(answer.status == 200, "a question was answered with {}", answer.status);
-        ensure!(answer.source == "model", "a question was answered by {}, not by the model", answer.source);
-        Ok(answer)
-    }
-}
-
-/// Both edges with visitors of the same companies, and warm.
-async fn stands<'a>(edges: &'a [Edge; 2], companies: usize) -> anyhow::Result<[Who<'a>; 2]> {
+/// Peers and edges with visitors of the same companies.
+async fn contenders(
+    args: &Args,
+    provider: &Provider,
+    edges: &Edges,
+    companies: usize,
+) -> anyhow::Result<(Peers, Vec<Contender>)> {
     progress(&format!("turns: making {companies} companies"));
-    let [first, second] = edges;
-    let mut visitors = [Vec::new(), Vec::new()];
+    let mut slugs = Vec::new();
     for _ in 0..companies {
-        let slug = first.company(&plenty()).await?;
-        for (edge, visitors) in edges.iter().zip(&mut visitors) {
-            visitors.push(edge.visitors(&slug, SATURATED * 2 / companies).await?);
-        }
+        slugs.push(edges.workers.company(&plenty()).await?);
     }
-    // Neighbours in the list are of different companies.
-    let [one, other] = visitors.map(|companies| {
-        let mut companies: Vec<_> = companies.into_iter().map(Vec::into_iter).collect();
+    let owner = super::provision::connect(&args.owner_url).await?;
+    let ids = owner.query("select company_id::text from companies where slug = any($1)", &[&slugs]).await?;
+    let ids = ids.iter().map(|row| row.try_get(0)).collect::<Result<Vec<String>, _>>()?;
+    let visitors = LEVELS.map(|level| level.at_once).into_iter().max().unwrap_or(1) * 2;
+    let mut ours = Vec::new();
+    for edge in edges.both() {
         let mut mixed = Vec::new();
-        while companies.iter().any(|company| company.len() > 0) {
-            mixed.extend(companies.iter_mut().filter_map(Iterator::next));
+        // Neighbours in the list are of different companies.
+        for _ in 0..visitors / companies {
+            for slug in &slugs {
+                mixed.extend(edge.visitors(slug, 1).await?);
+            }
         }
-        mixed
-    });
-    let stands = [Who::Edge(first, one), Who::Edge(second, other)];
-    for who in &stands {
-        crowd(AT_ONCE[1], |asked| asked < 200, async |n| who.ask(n).await).await?;
+        ours.push(edge.contender(mixed)?);
     }
-    Ok(stands)
+    ours.insert(1, edges.workers.openai(&slugs).await?);
+    // What the relay answers is one company's.
+    let of_one = slugs.first().map_or("", String::as_str);
+    ours.push(edges.relayed.contender(edges.relayed.visitors(of_one, visitors).await?)?);
+    let peers = Peers::start(args, &provider.url, &Askers { companies: ids, visitors }).await?;
+    Ok((peers, ours))
 }
 
 /// So many who ask again as soon as they have their answer, as long as `more` says of how many were asked.
@@ -146,101 +186,191 @@ pub fn first_words(answers: &[Answer]) -> Times {
     Times::new(answers.iter().map(|answer| answer.first_word).collect())
 }
 
-/// What came of as many questions as an edge can take.
-#[derive(Default)]
-struct Load {
-    turns: usize,
+/// What came of asking for so long.
+struct Window {
+    times: Times,
     turns_a_second: f64,
-    cpu_ms_a_turn: Option<f64>,
+    /// Processor time a turn, of the process itself and of the gateway.
+    own_ms: Option<f64>,
+    gateway_ms: Option<f64>,
     memory_mb: Option<f64>,
-    peak_mb: Option<f64>,
 }
 
-impl Load {
-    async fn of(who: &Who<'_>, time: Duration) -> anyhow::Result<Self> {
-        let usage = || if let Who::Edge(edge, _) = who { edge.usage() } else { None };
-        let (before, started) = (usage(), Instant::now());
-        let more = |_| started.elapsed() < time;
-        let turns = crowd(SATURATED, more, async |n| who.ask(n).await).await?.len();
-        let (after, took) = (usage(), started.elapsed());
-        let cpu = before.zip(after).map(|(before, after)| after.cpu.saturating_sub(before.cpu));
+impl Window {
+    async fn of(who: &Contender, at_once: usize, time: Duration, args: &Args) -> anyhow::Result<Self> {
+        let gateway = || who.by_gateway.then(|| args.part("gateway")).flatten();
+        let (own, gateways, started) = (who.usage(), gateway(), Instant::now());
+        let answers = crowd(at_once, |_| started.elapsed() < time, async |n| who.ask(n).await).await?;
+        let took = started.elapsed();
+        let after = who.usage();
         #[expect(clippy::cast_precision_loss, reason = "some thousands of turns")]
-        let count = turns as f64;
+        let count = answers.len() as f64;
+        let each = |before: Option<Usage>, after: Option<Usage>| {
+            Some(after?.cpu.saturating_sub(before?.cpu).as_secs_f64() * 1_000.0 / count.max(1.0))
+        };
         Ok(Self {
-            turns,
+            times: first_words(&answers),
             turns_a_second: count / took.as_secs_f64(),
-            cpu_ms_a_turn: cpu.map(|cpu| cpu.as_secs_f64() * 1_000.0 / count.max(1.0)),
+            own_ms: each(own, after),
+            gateway_ms: each(gateways, gateway()),
             memory_mb: after.map(|usage| usage.memory_mb),
-            peak_mb: after.map(|usage| usage.peak_mb),
         })
     }
+
+    /// Turns of a processor that does nothing else: the process's and the gateway's time together.
+    fn turns_a_core(&self) -> Option<f64> {
+        let ms = self.own_ms? + self.gateway_ms.unwrap_or(0.0);
+        (ms > 0.0).then(|| 1_000.0 / ms)
+    }
 }
 
-/// By which of [`AT_ONCE`]: the times of the provider and of both edges.
-type Window = (usize, [Times; 3]);
-
-/// One of a load's figures.
-type OfLoad = fn(&Load) -> Option<f64>;
-
-fn tables(edges: &[Edge; 2], windows: &[Window], loads: &[[Load; 2]]) -> Vec<Table> {
-    let mut rows = Vec::new();
-    let mut ratios = Vec::new();
-    for (at, at_once) in AT_ONCE.into_iter().enumerate() {
-        let here = || windows.iter().filter(move |window| window.0 == at).map(|(_, times)| times);
-        // The provider's own median is taken from each time, so that what is left is the edge's, with whatever hit it.
-        let added = |percent: usize, times: &Times, [direct, ..]: &[Times; 3]| {
-            times.percentile(percent) - direct.percentile(50)
-        };
-        for (who, name) in ["the provider itself", edges[0].name, edges[1].name].into_iter().enumerate() {
-            let spread = |of: &dyn Fn(&Times, &[Times; 3]) -> f64| {
-                Spread::of(here().filter_map(|all| Some(of(all.get(who)?, all)))).into()
-            };
-            let mut figures = vec![
-                Figure::Count(here().filter_map(|all| all.get(who)).map(Times::count).sum()),
-                spread(&|times, _| times.percentile(50)),
-                spread(&|times, _| times.percentile(99)),
-            ];
-            figures.extend([50, 99].map(|percent| match who {
-                0 => Figure::None,
-                _ => spread(&|times, all| added(percent, times, all)),
-            }));
-            rows.push(Row { what: format!("{name}, {at_once} at once"), figures });
-        }
-        for percent in [50, 99] {
-            let ratio = here().map(|all| added(percent, &all[2], all) / added(percent, &all[1], all));
-            let what = format!("first word, added p{percent}, {at_once} at once");
-            ratios.push(Row { what, figures: vec![Spread::of(ratio).into()] });
-        }
+impl Turns {
+    /// One figure of somebody in each round.
+    fn each<'turns>(
+        &'turns self,
+        name: &str,
+        of: impl Fn(&dyn Fn(usize) -> Option<(&'turns Window, &'turns Window)>) -> Option<f64>,
+    ) -> Option<Spread> {
+        let who = self.names.iter().position(|other| *other == name)?;
+        Spread::of(self.rounds.iter().filter_map(|levels| {
+            of(&|level| {
+                let windows: &Vec<Window> = levels.get(level)?;
+                Some((windows.get(who)?, windows.first()?))
+            })
+        }))
     }
-    let by_load: [(&str, OfLoad); 4] = [
-        ("turns a second", |load| Some(load.turns_a_second)),
-        ("processor time a turn", |load| load.cpu_ms_a_turn),
-        ("memory after the load", |load| load.memory_mb),
-        ("most memory ever held", |load| load.peak_mb),
-    ];
-    for (what, of) in by_load {
-        let ratio = loads.iter().filter_map(|[workers, spin]| Some(of(spin)? / of(workers)?));
-        ratios.push(Row { what: what.to_owned(), figures: vec![Spread::of(ratio).into()] });
+
+    fn windows(&self, name: &str, level: usize) -> impl Iterator<Item = &Window> {
+        let who = self.names.iter().position(|other| *other == name);
+        self.rounds.iter().filter_map(move |levels| levels.get(level)?.get(who?))
     }
-    let load_rows = edges.iter().enumerate().map(|(who, edge)| {
-        let here = || loads.iter().filter_map(move |both| both.get(who));
-        let mut figures = vec![Figure::Count(here().map(|load| load.turns).sum())];
-        figures.extend(by_load.map(|(_, of)| Spread::of(here().filter_map(of)).into()));
-        Row { what: edge.name.to_owned(), figures }
-    });
-    vec![
+
+    /// Milliseconds by which the first word comes later than the provider's median of the same round.
+    pub fn added(&self, name: &str, level: usize, percent: usize) -> Option<Spread> {
+        self.each(name, |at| {
+            let (own, direct) = at(level)?;
+            Some(own.times.percentile(percent) - direct.times.percentile(50))
+        })
+    }
+
+    /// Processor milliseconds a turn at saturation, of the process alone.
+    pub fn own_ms(&self, name: &str) -> Option<Spread> {
+        self.each(name, |at| at(SATURATED)?.0.own_ms)
+    }
+
+    /// Processor milliseconds a turn at saturation, of the gateway.
+    pub fn gateway_ms(&self, name: &str) -> Option<Spread> {
+        self.each(name, |at| at(SATURATED)?.0.gateway_ms)
+    }
+
+    /// Turns a second that one processor would do.
+    pub fn turns_a_core(&self, name: &str) -> Option<Spread> {
+        self.each(name, |at| at(SATURATED)?.0.turns_a_core())
+    }
+
+    /// Processor microseconds of one more streamed word.
+    pub fn chunk_us(&self, name: &str) -> Option<Spread> {
+        self.each(name, |at| {
+            let (few, many) = (at(TIMED)?.0.own_ms?, at(TIMED + 1)?.0.own_ms?);
+            Some((many - few) * 1_000.0 / f64::from(MANY - FEW))
+        })
+    }
+
+    fn memory_mb(&self, name: &str) -> Option<Spread> {
+        self.each(name, |at| at(SATURATED)?.0.memory_mb)
+    }
+
+    fn turns_a_second(&self, name: &str) -> Option<Spread> {
+        self.each(name, |at| Some(at(SATURATED)?.0.turns_a_second))
+    }
+
+    /// As people read them.
+    pub fn tables(&self) -> Vec<Table> {
+        vec![self.first_word(), self.load(), self.beside()]
+    }
+
+    fn first_word(&self) -> Table {
+        let mut rows = Vec::new();
+        for (level, Level { at_once, .. }) in LEVELS.iter().enumerate().take(TIMED) {
+            for &name in &self.names {
+                let spread =
+                    |percent: usize| self.each(name, |at| Some(at(level)?.0.times.percentile(percent)));
+                let turns = self.windows(name, level).map(|window| window.times.count()).sum();
+                let mut figures = vec![Figure::Count(turns), spread(50).into(), spread(99).into()];
+                figures.extend([50, 99].map(|percent| match name {
+                    DIRECT => Figure::None,
+                    _ => self.added(name, level, percent).into(),
+                }));
+                rows.push(Row { what: format!("{name}, {at_once} at once"), figures });
+            }
+        }
         Table {
             name: "turns",
             title: "a chat turn's first word".to_owned(),
             columns: &["turns", "p50_ms", "p99_ms", "added_p50_ms", "added_p99_ms"],
             rows,
-        },
+        }
+    }
+
+    fn load(&self) -> Table {
+        let rows = self.names.iter().map(|&name| Row {
+            what: name.to_owned(),
+            figures: vec![
+                self.turns_a_second(name).into(),
+                self.own_ms(name).into(),
+                self.gateway_ms(name).into(),
+                self.turns_a_core(name).into(),
+                self.chunk_us(name).into(),
+                self.memory_mb(name).into(),
+            ],
+        });
         Table {
             name: "load",
-            title: format!("{SATURATED} questions at once"),
-            columns: &["turns", "turns_a_second", "cpu_ms_a_turn", "memory_mb", "peak_mb"],
-            rows: load_rows.collect(),
-        },
-        Table { name: "edges", title: "Spin beside Workers".to_owned(), columns: &["ratio"], rows: ratios },
-    ]
+            title: "64 questions at once".to_owned(),
+            columns: &[
+                "turns_a_second",
+                "cpu_ms_a_turn",
+                "gateway_cpu_ms_a_turn",
+                "turns_a_second_a_core",
+                "cpu_us_a_chunk",
+                "memory_mb",
+            ],
+            rows: rows.collect(),
+        }
+    }
+
+    /// Everybody beside Bulkhead on workerd, by medians.
+    fn beside(&self) -> Table {
+        let ratio = |of: &dyn Fn(&str) -> Option<Spread>, name: &str| {
+            let (own, ours) = (of(name)?.median, of(WORKERS)?.median);
+            (ours != 0.0).then(|| own / ours)
+        };
+        let others = self.names.iter().filter(|name| **name != DIRECT && **name != WORKERS);
+        let rows = others.map(|&name| Row {
+            what: name.to_owned(),
+            figures: [
+                ratio(&|name| self.added(name, 0, 50), name),
+                ratio(&|name| self.added(name, 1, 50), name),
+                ratio(&|name| self.turns_a_second(name), name),
+                ratio(&|name| self.own_ms(name), name),
+                ratio(&|name| self.turns_a_core(name), name),
+                ratio(&|name| self.memory_mb(name), name),
+            ]
+            .map(|ratio| ratio.map_or(Figure::None, Figure::One))
+            .into(),
+        });
+        Table {
+            name: "beside",
+            title: "beside Bulkhead on workerd (1 = the same)".to_owned(),
+            columns: &[
+                "added_p50_1_at_once",
+                "added_p50_16_at_once",
+                "turns_a_second",
+                "cpu_a_turn",
+                "turns_a_second_a_core",
+                "memory",
+            ],
+            rows: rows.collect(),
+        }
+    }
 }

@@ -55,6 +55,21 @@ pub fn start(
     Ok(runtime)
 }
 
+/// Starts one file of JavaScript in the runtime of Cloudflare Workers, with these settings: what is measured beside the worker.
+pub fn start_script(
+    processes: &mut Processes,
+    data: &Path,
+    script: &Path,
+    port: u16,
+    settings: &[(String, String)],
+) -> anyhow::Result<()> {
+    let directory = data.join("worker");
+    std::fs::create_dir_all(&directory)?;
+    std::fs::copy(script, directory.join("index.js"))
+        .with_context(|| format!("{} is not there", script.display()))?;
+    processes.spawn(workers::script(&directory, port, settings)?, &data.join("logs"))
+}
+
 /// The port to listen on: the wanted one if it is free, any if it is 0.
 pub fn port(wanted: u16) -> anyhow::Result<u16> {
     let mut port = wanted;

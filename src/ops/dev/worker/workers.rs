@@ -9,8 +9,29 @@ use super::super::processes::{Program, private};
 
 /// Workerd with these settings as the worker's text bindings.
 pub fn program(directory: &Path, port: u16, settings: &[(String, String)]) -> anyhow::Result<Program> {
+    serve(
+        directory,
+        port,
+        settings,
+        &format!("{SCRIPT}, (name = \"index_bg.wasm\", wasm = embed \"index_bg.wasm\")"),
+    )
+}
+
+/// The same for a worker that is one file of JavaScript.
+pub fn script(directory: &Path, port: u16, settings: &[(String, String)]) -> anyhow::Result<Program> {
+    serve(directory, port, settings, SCRIPT)
+}
+
+const SCRIPT: &str = r#"(name = "index.js", esModule = embed "index.js")"#;
+
+fn serve(
+    directory: &Path,
+    port: u16,
+    settings: &[(String, String)],
+    modules: &str,
+) -> anyhow::Result<Program> {
     let config = directory.join("workerd.capnp");
-    std::io::Write::write_all(&mut private(&config)?, configuration(port, settings)?.as_bytes())?;
+    std::io::Write::write_all(&mut private(&config)?, configuration(port, settings, modules)?.as_bytes())?;
     let mut program = Program::new("worker", workerd()?);
     program.args(["serve", config.to_str().context("the data directory's name is not UTF-8")?]);
     for (name, value) in settings {
@@ -29,7 +50,7 @@ fn workerd() -> anyhow::Result<PathBuf> {
 }
 
 /// A configuration for workerd (workerd.capnp in its repository). The values stay out of the file: they come from the environment.
-fn configuration(port: u16, settings: &[(String, String)]) -> anyhow::Result<String> {
+fn configuration(port: u16, settings: &[(String, String)], modules: &str) -> anyhow::Result<String> {
     let wrangler = std::fs::read_to_string("wrangler.toml").context("run this from the repository's root")?;
     let wrangler: toml::Table = wrangler.parse().context("wrangler.toml cannot be read")?;
     let date = wrangler.get("compatibility_date").and_then(toml::Value::as_str);
@@ -52,7 +73,7 @@ fn configuration(port: u16, settings: &[(String, String)]) -> anyhow::Result<Str
 const config :Workerd.Config = (services = [(name = \"bulkhead\", worker = .worker), (name = \"network\", network = .network)],
   sockets = [{sockets}]);
 const worker :Workerd.Worker = (
-  modules = [(name = \"index.js\", esModule = embed \"index.js\"), (name = \"index_bg.wasm\", wasm = embed \"index_bg.wasm\")],
+  modules = [{modules}],
   compatibilityDate = \"{date}\", globalOutbound = \"network\", bindings = [{bindings}]);
 const network :Workerd.Network = (allow = [\"public\", \"private\"], tlsOptions = (trustBrowserCas = true));
 "
