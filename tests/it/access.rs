@@ -369,8 +369,8 @@ impl<'company> World<'company> {
                 | "/v1/conversations/{id}/hand-over"
                 | "/v1/widget-settings/secret"
                 | "/v1/knowledge/drafts/{id}/approve"
-                | "/v1/unanswered/{id}/draft",
-                "/v1/invitations/{id}/resend",
+                | "/v1/unanswered/{id}/draft"
+                | "/v1/invitations/{id}/resend",
             ) => {
                 return None;
             }

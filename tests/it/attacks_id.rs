@@ -299,8 +299,9 @@ pub(super) fn body(route: &Route) -> Option<Value> {
             | "/v1/conversations/{id}/hand-over"
             | "/v1/widget-settings/secret"
             | "/v1/knowledge/drafts/{id}/approve"
-            | "/v1/unanswered/{id}/draft",
-            "/v1/invitations/{id}/resend" | "/v1/account/verification",
+            | "/v1/unanswered/{id}/draft"
+            | "/v1/invitations/{id}/resend"
+            | "/v1/account/verification",
         ) => {
             return None;
         }
