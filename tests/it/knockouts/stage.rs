@@ -120,6 +120,7 @@ impl Stage {
             .rows(&format!("update knowledge_entries set prepared = null, keywords = '{canary}' where company_id = $1::text::uuid returning 1"))
             .await;
         office(&alice, &canary).await;
+        ids.extend(library(&alice, &canary).await);
         let visitor = core.visitor(&mallory).await;
         let ask = json!({ "message": "Hello" });
         let response = core.serve(&mallory, "POST", "/v1/chat", &visitor, Some(ask)).await;
@@ -179,7 +180,9 @@ impl Stage {
                 status == 200 && self.leaks(&answer)
             }
             Attack::ChangeById(path) => {
-                let change = if path.contains("knowledge") {
+                let change = if path.contains("drafts") {
+                    json!({ "question": "mallory" })
+                } else if path.contains("knowledge") {
                     json!({ "keywords": "mallory" })
                 } else if path.contains("conversations") {
                     json!({ "closed": true })
@@ -331,6 +334,34 @@ pub(super) enum Attack {
     ReadMemory,
     SpendBudget,
     Overspend,
+}
+
+/// A draft, and a question that nobody answered; their ids, by the paths that take them.
+async fn library(alice: &Company, canary: &str) -> [(&'static str, String); 2] {
+    let draft = format!(
+        "insert into knowledge_drafts (company_id, draft_id, category_id, source, question, answer, created_at)
+         select company_id, gen_random_uuid(), category_id, 'text', '{canary}', '{canary}', '2000-01-01'
+         from knowledge_categories where company_id = $1::text::uuid limit 1 returning draft_id::text"
+    );
+    let question = format!(
+        "with talk as (
+             insert into conversations (company_id, conversation_id, agent_id, visitor_id)
+             select company_id, gen_random_uuid(), agent_id, gen_random_uuid()
+             from agents where company_id = $1::text::uuid and is_default returning company_id, conversation_id
+         ),
+         asked as (
+             insert into messages (company_id, message_id, conversation_id, author, body, created_at)
+             select company_id, gen_random_uuid(), conversation_id, 'visitor', '{canary}', now() + interval '1 day'
+             from talk returning company_id, message_id, conversation_id, body
+         ),
+         told as (
+             insert into messages (company_id, message_id, conversation_id, author, body, source, answers)
+             select company_id, gen_random_uuid(), conversation_id, 'agent', '{canary}', 'none', message_id from asked
+         )
+         select text_digest(body)::text from asked"
+    );
+    let (draft, question) = (alice.rows(&draft).await, alice.rows(&question).await);
+    [("/v1/knowledge/drafts/{id}", draft[0].get(0)), ("/v1/unanswered/{id}", question[0].get(0))]
 }
 
 /// Marks what Alice's lists show of her office.
