@@ -80,7 +80,11 @@ impl Contender {
             name,
             process,
             by_gateway: false,
-            client: reqwest::Client::builder().no_proxy().build()?,
+            // Node and uvicorn close a connection that was idle for five seconds; one used at that moment would be reset.
+            client: reqwest::Client::builder()
+                .no_proxy()
+                .pool_idle_timeout(Duration::from_secs(2))
+                .build()?,
             url: format!("{url}/{path}"),
             wire,
             body: body.to_string().into(),

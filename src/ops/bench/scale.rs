@@ -85,14 +85,14 @@ impl Growing<'_> {
     }
 
     async fn measure(&mut self) -> anyhow::Result<()> {
-        let runs = if self.args.quick { 40 } else { 400 };
+        // Plans are made on the first runs of each of the gateway's connections.
+        let (warming, runs) = if self.args.quick { (30, 40) } else { (120, 400) };
         let count = companies(&self.owner).await?;
         progress(&format!("scale: among {count} companies"));
         let (mut with, mut without) = (Vec::new(), Vec::new());
-        for number in 0..runs + 20 {
+        for number in 0..warming + runs {
             let both = [self.batch.send(&self.guarded).await?, self.batch.send(&self.open.address).await?];
-            // Plans are made on a connection's first runs.
-            if number >= 20 {
+            if number >= warming {
                 with.push(both[0]);
                 without.push(both[1]);
             }
