@@ -41,8 +41,8 @@ fn cases() -> Vec<Case> {
         cases.push(Case { attack, layer, first, stopped_by, second, then_row_level_security });
     };
     // Left out are lists with nothing of Alice's own in them (categories, roles, notifications), and rows that are found by
-    // who asks (company, sessions).
-    let bare = ["/categories", "/roles", "/notifications", "/company", "/sessions"];
+    // who asks (company, account, sessions).
+    let bare = ["/categories", "/roles", "/notifications", "/company", "/account", "/sessions"];
     let lists = || reading(false).filter(|path| !bare.iter().any(|end| path.ends_with(end)));
     for path in lists() {
         add(
@@ -72,9 +72,9 @@ fn cases() -> Vec<Case> {
         &[Wall::Membership],
         false,
     );
-    // One row is shown of a budget and of the chat's settings, and a few of updates and conversations: without a filter they may be
-    // anybody's.
-    let few = ["/budget", "/widget-settings", "/updates", "/conversations"];
+    // One row is shown of a budget, of a plan and of the chat's settings, and a few of updates and conversations: without a filter
+    // they may be anybody's.
+    let few = ["/budget", "/plan", "/widget-settings", "/updates", "/conversations"];
     for path in lists().filter(|path| !few.iter().any(|end| path.ends_with(end))) {
         add(Attack::List(path), "2 filter", &[Wall::Filter], "row-level security", &[], true);
     }

@@ -105,6 +105,14 @@ impl Stage {
                 ),
             ),
             (
+                "/v1/leads/{id}",
+                format!(
+                    "select l.lead_id::text from leads l
+                     join contacts k on k.company_id = l.company_id and k.contact_id = l.contact_id
+                     where l.company_id = $1::text::uuid and k.name = '{canary}'"
+                ),
+            ),
+            (
                 "/v1/providers/{id}",
                 "select provider_id::text from providers where company_id = $1::text::uuid".to_owned(),
             ),
@@ -186,6 +194,8 @@ impl Stage {
                     json!({ "keywords": "mallory" })
                 } else if path.contains("conversations") {
                     json!({ "closed": true })
+                } else if path.contains("leads") {
+                    json!({ "stage": "contacted" })
                 } else {
                     json!({ "name": self.canary })
                 };
@@ -394,6 +404,24 @@ async fn office(alice: &Company, canary: &str) {
         "update audit_events set created_at = now() + interval '1 day' where company_id = $1::text::uuid returning 1",
     ] {
         assert!(!alice.rows(sql).await.is_empty(), "{sql}");
+    }
+    // A plan of her own, and somebody whom she invited.
+    for sql in [
+        format!(
+            "with own as (
+                 insert into plans (plan, name, monthly_price_cents, daily_limit_microusd, monthly_tokens, platform_models)
+                 select '{canary}', '{canary}', n.monthly_price_cents, n.daily_limit_microusd, n.monthly_tokens, n.platform_models
+                 from subscriptions s join plans n on n.plan = s.plan where s.company_id = $1::text::uuid returning 1)
+             select 1 from own"
+        ),
+        format!("update subscriptions set plan = '{canary}' where company_id = $1::text::uuid returning 1"),
+        format!(
+            "insert into account_links (company_id, link_id, purpose, subject, email, role, token_hash, created_at, expires_at)
+             values ($1::text::uuid, gen_random_uuid(), 'invite', '{canary}', '{canary}', 'member', sha256('{canary}'),
+                     now() + interval '1 day', now() + interval '2 days') returning 1"
+        ),
+    ] {
+        assert!(!alice.rows(&sql).await.is_empty(), "{sql}");
     }
     // An edited row of an older template is offered an update, beside what it says.
     let older = "update gpt_contexts set origin = 'company', origin_version = 0 where company_id = $1::text::uuid returning 1";
