@@ -129,7 +129,8 @@ async fn nobody_finds_a_draft_before_a_person_approves_it() {
     let key = format!("test-ok-{}", uuid::Uuid::new_v4().simple());
     let unseen = async |word: &str| {
         let question = format!("Is {word} good?");
-        assert_eq!(answered(&company, &question).await, "", "{word}");
+        // Another entry may fit some of its words; the draft's own word is in the draft alone.
+        assert!(!answered(&company, &question).await.contains(word), "{word}");
         let found = get(&company, &format!("/v1/knowledge/search?q={word}")).await;
         assert!(!found.to_string().contains("what people come for"), "{found}");
         assert!(!get(&company, "/v1/knowledge").await.to_string().contains(word));
