@@ -22,16 +22,10 @@ use crate::platform::{Outbound, Platform};
 pub struct TenantKey(String);
 
 impl TenantScope {
-    /// What was spent and is reserved on a day (UTC), and the limits of that day: a hash.
+    /// What was spent and is reserved on a day of the company's, the limits of that day, and the questions of the minute: a hash.
     #[must_use]
     pub fn key_daily_spend(&self, day: &str) -> TenantKey {
         TenantKey(format!("daily_spend:{{{}}}:{day}", self.tag()))
-    }
-
-    /// How many questions came in a minute (Unix time / 60), of all visitors, of each, and of each network address: a hash.
-    #[must_use]
-    pub fn key_questions(&self, minute: u64) -> TenantKey {
-        TenantKey(format!("questions:{{{}}}:{minute}", self.tag()))
     }
 
     /// How many visitor tokens a network address (by its hash) asked for in an hour (Unix time / 3600): a counter.

@@ -79,7 +79,7 @@ fn startup_options(config: &Config, limits: &Limits) -> String {
     format!(
         "{} -c statement_timeout={timeout_ms} -c lock_timeout={timeout_ms} \
          -c idle_in_transaction_session_timeout={timeout_ms} -c default_transaction_read_only=on \
-         -c timezone=UTC -c datestyle=ISO -c intervalstyle=postgres -c bytea_output=hex -c extra_float_digits=1",
+         -c plan_cache_mode=force_generic_plan -c timezone=UTC -c datestyle=ISO -c intervalstyle=postgres -c bytea_output=hex -c extra_float_digits=1",
         config.get_options().unwrap_or_default()
     )
 }
