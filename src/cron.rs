@@ -2,18 +2,22 @@
 //!
 //! It never reads one company's data in another's scope: each company is visited in a scope of its own.
 
+use std::rc::Rc;
+
+use http::header::{AUTHORIZATION, CONTENT_TYPE};
 use http::{Response, StatusCode};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use crate::config::REPLY_LIMIT;
 use crate::error::Error;
 use crate::idempotency::EXPIRED_REMOVE;
 use crate::ids::CompanyId;
 use crate::limiter::scripts::RECONCILE;
 use crate::links::EXPIRED_LINKS_REMOVE;
 use crate::params;
-use crate::platform::{Body, Level};
-use crate::routes::{Call, json as answer};
+use crate::platform::{Body, Level, Platform};
+use crate::routes::{App, Call, json as answer, serve};
 use crate::tenant::{TenantScope, TenantSql, auth};
 
 /// Companies that one call visits: two requests each, and hosted runtimes allow so many a call.
@@ -38,6 +42,38 @@ pub async fn round(call: Call) -> Result<Response<Body>, Error> {
         StatusCode::OK,
         &json!({ "companies": visited.len(), "failed": failed, "drifts": drifts, "next": next }),
     )
+}
+
+/// Goes round all companies, page after page, as who calls `POST /v1/cron` with this token: for a runtime that wakes the worker
+/// by a schedule. What it brought is in the log.
+pub async fn scheduled(app: Rc<App>, platform: Rc<dyn Platform>, token: Option<&str>) {
+    let Some(token) = token else {
+        platform.log(Level::Error, "the round was not made: the setting CRON_TOKEN is missing");
+        return;
+    };
+    let url = format!("{}/v1/cron", app.config.root.url());
+    let mut from = json!({});
+    loop {
+        let request = http::Request::post(&url)
+            .header(CONTENT_TYPE, "application/json")
+            .header(AUTHORIZATION, format!("Bearer {token}"))
+            .body(Body::from(from.to_string()));
+        let Ok(request) = request else {
+            platform.log(Level::Error, "the round was not made: CRON_TOKEN cannot stand in a header");
+            return;
+        };
+        let answer = serve(Rc::clone(&app), Rc::clone(&platform), request).await;
+        let (status, body) = (answer.status(), answer.into_body().collect(REPLY_LIMIT).await);
+        let told: Option<Value> = body.ok().and_then(|body| serde_json::from_slice(&body).ok());
+        let Some(told) = told.filter(|_| status == StatusCode::OK) else {
+            platform.log(Level::Error, &format!("the round broke off at {from}: {}", status.as_u16()));
+            return;
+        };
+        match told.get("next").filter(|next| !next.is_null()) {
+            Some(next) => from = json!({ "after": next }),
+            None => return,
+        }
+    }
 }
 
 /// Brings a company's last two days in line, and tells where Redis and the ledger differ though no turn is on its way.

@@ -8,6 +8,8 @@ mod dev;
 mod gateway;
 mod keys;
 mod migrate;
+mod postgres;
+mod serve;
 mod slugs;
 mod templates;
 
@@ -17,6 +19,8 @@ mod templates;
 enum Command {
     /// Serve Postgres (Neon's SQL over HTTP) and Redis (Upstash's REST) to the worker.
     Gateway(gateway::Args),
+    /// Serve real visitors from one machine: gateway, worker and round, behind a proxy that has TLS.
+    Serve(serve::Args),
     /// Start everything for development: Postgres, Redis, gateway, worker, demo companies.
     Dev(dev::Args),
     /// Measure a running stand; `./scripts/bench` starts one.
@@ -35,8 +39,11 @@ enum Command {
 
 #[tokio::main]
 async fn main() -> std::process::ExitCode {
+    // For what asks no provider by name, as Redis's client does. Nobody can have been quicker.
+    let _ = rustls::crypto::ring::default_provider().install_default();
     let done = match Command::parse() {
         Command::Gateway(args) => gateway::run(args).await,
+        Command::Serve(args) => serve::run(args).await,
         Command::Dev(args) => dev::run(args).await,
         Command::Bench(args) => bench::run(args).await,
         Command::Cost(args) => cost::run(&args),

@@ -28,7 +28,7 @@ async fn fetch(
     env: worker::Env,
     context: worker::Context,
 ) -> worker::Result<worker::Response> {
-    let platform = Rc::new(Workers { context });
+    let platform = Rc::new(Workers { context: Context::Request(context) });
     let response = match (app(&env), incoming(request)) {
         (Ok(app), Some(request)) => bulkhead::serve(app, platform, request).await,
         (Ok(_), None) => problem(StatusCode::BAD_REQUEST, "The request's address cannot be read."),
@@ -41,6 +41,16 @@ async fn fetch(
     outgoing(response)
 }
 
+/// Wakes by the schedule in `wrangler.toml` and goes round the companies.
+#[worker::event(scheduled)]
+async fn scheduled(_: worker::ScheduledEvent, env: worker::Env, context: worker::ScheduleContext) {
+    let platform = Rc::new(Workers { context: Context::Schedule(context) });
+    match app(&env) {
+        Ok(app) => bulkhead::cron::scheduled(app, platform, setting(&env, "CRON_TOKEN").as_deref()).await,
+        Err(error) => platform.log(Level::Error, &format!("the settings are not usable: {error}")),
+    }
+}
+
 thread_local! {
     /// Parsed settings and bounded caches: the one thing that outlives a request in an isolate.
     static APP: OnceCell<Rc<App>> = const { OnceCell::new() };
@@ -51,15 +61,25 @@ fn app(env: &worker::Env) -> Result<Rc<App>, ConfigError> {
         if let Some(app) = cell.get() {
             return Ok(app.clone());
         }
-        // A secret is read like a variable: both are text in the same object.
-        let config = Config::parse(&|name| env.var(name).ok().map(|value| value.to_string()))?;
+        let config = Config::parse(&|name| setting(env, name))?;
         Ok(cell.get_or_init(|| Rc::new(App::new(config))).clone())
     })
 }
 
-/// One request's view of the runtime.
+/// A setting's value. A secret is read like a variable: both are text in the same object.
+fn setting(env: &worker::Env, name: &str) -> Option<String> {
+    env.var(name).ok().map(|value| value.to_string())
+}
+
+/// One event's view of the runtime.
 struct Workers {
-    context: worker::Context,
+    context: Context,
+}
+
+/// What keeps the runtime waiting: it is another one by the kind of event.
+enum Context {
+    Request(worker::Context),
+    Schedule(worker::ScheduleContext),
 }
 
 impl Platform for Workers {
@@ -84,7 +104,10 @@ impl Platform for Workers {
     }
 
     fn spawn(&self, work: LocalBoxFuture<'static, ()>) {
-        self.context.wait_until(work);
+        match &self.context {
+            Context::Request(context) => context.wait_until(work),
+            Context::Schedule(context) => context.wait_until(work),
+        }
     }
 
     fn log(&self, level: Level, line: &str) {
