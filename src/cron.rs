@@ -1,4 +1,5 @@
-//! The round: goes from company to company and brings Redis in line with the ledger; what has expired goes.
+//! The round: goes from company to company and brings Redis in line with the ledger; what has expired goes, and what is due in
+//! the outbox is delivered.
 //!
 //! It never reads one company's data in another's scope: each company is visited in a scope of its own.
 
@@ -11,6 +12,7 @@ use crate::idempotency::EXPIRED_REMOVE;
 use crate::ids::CompanyId;
 use crate::limiter::scripts::RECONCILE;
 use crate::links::EXPIRED_LINKS_REMOVE;
+use crate::outbox::{self, OUTBOX_EXPIRE};
 use crate::params;
 use crate::platform::{Body, Level};
 use crate::routes::{Call, json as answer};
@@ -50,10 +52,14 @@ async fn visit(scope: &TenantScope) -> Result<Vec<Drift>, Error> {
     batch.run(MEMORIES_EXPIRE, params![]);
     batch.run(EXPIRED_REMOVE, params![]);
     batch.run(EXPIRED_LINKS_REMOVE, params![]);
+    batch.run(OUTBOX_EXPIRE, params![]);
+    let due = outbox::claim(&mut batch);
     let outcome = batch.send().await;
     let mut rows = outcome.inspect_err(|error| {
         scope.log(Level::Error, "round: the database did not answer", &format!("{error:?}"));
     })?;
+    // After the round's answer, so that no company's programs keep the next company waiting.
+    outbox::deliver_claimed(scope, rows.all(due)?);
     let mut drifts = Vec::new();
     for (day, slot) in days.iter().zip(sums) {
         let ledger = rows.one(slot)?;

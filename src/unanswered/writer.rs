@@ -19,6 +19,7 @@ use crate::knowledge::{Hit, KNOWLEDGE_SEARCH};
 use crate::ledger;
 use crate::limiter::{self, Allowance, Bill, Denied};
 use crate::llm::{self, Piece, Prompt, Turn};
+use crate::outbox;
 use crate::params;
 use crate::platform::{Body, Level};
 use crate::routes::{Call, json as answer};
@@ -116,7 +117,7 @@ async fn written(writer: &Visitor, id: UnansweredId, asked: Asked) -> Result<Dra
     let mut tries = 0;
     let draft = loop {
         let mut batch = scope.batch();
-        ledger::enter(&mut batch, &bill, asked.conversation_id, asked.agent_id);
+        let alert = ledger::enter(&mut batch, &bill, asked.conversation_id, asked.agent_id);
         let [only] = &new;
         let row = (asked_for.is_ok() && !only.answer.is_empty()).then(|| {
             put(&mut batch, "", &Source::Model(id), &new);
@@ -124,7 +125,12 @@ async fn written(writer: &Visitor, id: UnansweredId, asked: Asked) -> Result<Dra
         });
         tries += 1;
         match batch.send().await {
-            Ok(mut rows) => break row.map(|row| rows.maybe(row)).transpose()?.flatten(),
+            Ok(mut rows) => {
+                if let Some(alert) = alert {
+                    outbox::deliver_told(scope, &mut rows, alert);
+                }
+                break row.map(|row| rows.maybe(row)).transpose()?.flatten();
+            }
             Err(Error::Unavailable(..)) if tries < STORE_TRIES => {}
             Err(error) => return Err(error),
         }
