@@ -50,13 +50,14 @@ fn item(webhook: &Value) -> Item {
         tags: webhook.texts("events"),
         calls,
         when: Stamp::parse(&webhook.text("created_at")),
-        href: Some(address.clone()),
+        address: Some(address.clone()),
         actions: vec![
             Form::button("Test", format!("{address}/test")),
             Form::button(if enabled { "Turn off" } else { "Turn on" }, address.clone())
                 .with(Field::hidden("enabled", !enabled)),
             Form::button("New secret", format!("{address}/secret"))
-                .danger("Make a new secret? What is signed with it is not known by the old one.".into()),
+                .danger("Make a new secret? Your program must have it before the next event.".into())
+                .plain(),
             Form::button("Remove", format!("{address}/remove"))
                 .danger(format!("Remove {}, and what waits for it?", webhook.text("url"))),
         ],
@@ -91,8 +92,7 @@ fn delivery(delivery: &Value) -> Item {
         line.push_str(&format!(" What was wrong: {error}."));
     }
     let again =
-        Form::button("Send again", format!("/dashboard/deliveries/{}/replay", delivery.text("delivery_id")))
-            .with(Field::hidden("webhook", delivery.text("webhook_id")));
+        Form::button("Send again", format!("/dashboard/deliveries/{}/replay", delivery.text("delivery_id")));
     let dead = state == "dead";
     Item {
         title: delivery.text("event"),
@@ -130,7 +130,7 @@ fn secret(frame: Frame, made: Response<Body>) -> Result<Response<Body>, Error> {
         ));
     }
     let made = value(made)?;
-    let intro = "Copy it now into your program: it is not shown again. docs/WEBHOOKS.md says how to check signatures with it.";
+    let intro = "Copy it now into your program: it is not shown again. Deliveries are signed as standardwebhooks.com says, which has libraries that check them.";
     View::new(frame, "The webhook's secret", intro)
         .below(TAB, "Webhooks")
         .part(Part::text("Secret", made.text("secret")))
