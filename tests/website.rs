@@ -51,7 +51,7 @@ impl Page {
 struct Shared {
     robots: Page,
     pages: Mutex<HashMap<String, Page>>,
-    requests: Mutex<Vec<(String, http::HeaderMap)>>,
+    requests: Mutex<Vec<(String, http::HeaderMap, Bytes)>>,
 }
 
 impl Website {
@@ -102,8 +102,14 @@ impl Website {
     /// The paths below this one that were asked for, in their order, with the headers that came along.
     #[must_use]
     pub fn requests(&self, below: &str) -> Vec<(String, http::HeaderMap)> {
+        self.received(below).into_iter().map(|(path, headers, _)| (path, headers)).collect()
+    }
+
+    /// The same, with what was sent there.
+    #[must_use]
+    pub fn received(&self, below: &str) -> Vec<(String, http::HeaderMap, Bytes)> {
         let requests = self.shared.requests.lock().unwrap();
-        requests.iter().filter(|(path, _)| path.starts_with(below)).cloned().collect()
+        requests.iter().filter(|(path, ..)| path.starts_with(below)).cloned().collect()
     }
 }
 
@@ -119,7 +125,9 @@ impl Drop for Website {
 
 async fn answer(State(shared): State<Arc<Shared>>, request: Request) -> Response {
     let path = request.uri().path_and_query().map_or("/", |path| path.as_str()).to_owned();
-    shared.requests.lock().unwrap().push((path.clone(), request.headers().clone()));
+    let headers = request.headers().clone();
+    let body = axum::body::to_bytes(request.into_body(), 1 << 20).await.unwrap();
+    shared.requests.lock().unwrap().push((path.clone(), headers, body));
     let page = match path.as_str() {
         "/robots.txt" => Some(shared.robots.clone()),
         path => shared.pages.lock().unwrap().get(path).cloned(),

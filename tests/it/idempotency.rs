@@ -29,6 +29,7 @@ const CREATING: &[(&str, &str)] = &[
     ("/v1/pages", "site_pages"),
     ("/v1/lead-questions", "lead_questions"),
     ("/v1/quick-replies", "quick_replies"),
+    ("/v1/webhooks", "webhooks"),
 ];
 
 /// POST routes that make nothing a second time, or have a way of their own: each with why.
@@ -59,6 +60,9 @@ const OTHERS: &[(&str, &str)] = &[
         "each takes the place of the one before; the next one mends a lost answer",
     ),
     ("/v1/cron", "harmless to repeat"),
+    ("/v1/webhooks/{id}/secret", "each takes the place of the one before; the next one mends a lost answer"),
+    ("/v1/webhooks/{id}/test", "says itself that nothing happened"),
+    ("/v1/deliveries/{id}/replay", "a delivery that waits goes on waiting; its receiver knows it by its id"),
     ("/v1/notices/{id}/seen", "harmless to repeat"),
     ("/v1/providers/{id}/test", "asks the provider and stores nothing but that it did"),
     ("/v1/templates/updates", "harmless to repeat"),
