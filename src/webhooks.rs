@@ -7,6 +7,7 @@ pub mod deliveries;
 
 use http::{Response, StatusCode};
 use serde::Deserialize;
+use zeroize::Zeroizing;
 
 use crate::config::WEBHOOKS;
 use crate::error::Error;
@@ -21,7 +22,6 @@ use crate::tenant::auth::Member;
 use crate::tenant::{TenantScope, TenantSql};
 use crate::upkeep::{self, Row};
 use crate::website::address::Address;
-use zeroize::Zeroizing;
 
 /// What a webhook can be told of, and what that is in words.
 pub const EVENTS: &[(&str, &str)] = &[

@@ -124,7 +124,7 @@ fn written(scope: &TenantScope, due: &Due, email: &str) -> Option<Letter> {
         "lead.new" => {
             let said = [("Phone", text("phone")), ("E-mail", text("email")), ("Message", text("message"))];
             let said = said.into_iter().filter(|(_, text)| !text.is_empty());
-            let said = said.map(|(name, text)| format!("{name}: {text}")).collect();
+            let said = said.map(|(name, text)| format!("{name}: {text}")).collect::<Vec<_>>();
             (format!("{} wants to hear from you", text("name")), said, page("/leads"))
         }
         "conversation.handed_over" => {
