@@ -23,6 +23,10 @@ use crate::tenant::{TenantScope, TenantSql};
 
 /// Seconds between an attempt that failed and the next one; after the last of them it is given up (Standard Webhooks' schedule).
 const WAITS_S: [u64; 9] = [5, 300, 1_800, 7_200, 18_000, 36_000, 50_400, 72_000, 86_400];
+/// Most times in a row that a request takes what is due, and milliseconds after which it takes no more: hosted runtimes end what goes
+/// on long after the answer.
+const ROUNDS: u32 = 8;
+const DELIVER_MS: u64 = 15_000;
 /// Most times that what came of the attempts is written, when the database does not answer.
 const SETTLE_TRIES: u32 = 3;
 
@@ -40,7 +44,7 @@ pub(crate) fn deliver_later(scope: &TenantScope) {
         let mut batch = aside.batch();
         let due = claim(&mut batch);
         match batch.send().await.and_then(|mut rows| rows.all(due)) {
-            Ok(due) => deliver(&aside, &due).await,
+            Ok(due) => deliver(&aside, due).await,
             Err(error) => aside.log(Level::Warn, "outbox not read", &format!("{error:?}")),
         }
     }));
@@ -52,7 +56,7 @@ pub(crate) fn deliver_claimed(scope: &TenantScope, due: Vec<Due>) {
         return;
     }
     let aside = scope.aside();
-    scope.platform().spawn(Box::pin(async move { deliver(&aside, &due).await }));
+    scope.platform().spawn(Box::pin(async move { deliver(&aside, due).await }));
 }
 
 /// Takes a few deliveries that are due for this batch's sender: nobody else gets them for [`LEASE_S`].
@@ -60,18 +64,42 @@ pub(crate) fn claim(batch: &mut Batch<'_>) -> Slot<Due> {
     batch.add::<Due>(OUTBOX_CLAIM, params![LEASE_S])
 }
 
-/// Delivers these, all at the same time, and writes what came of it. If that cannot be written they are delivered again.
-async fn deliver(scope: &TenantScope, due: &[Due]) {
-    let attempts = join_all(due.iter().map(|due| attempt(scope, due))).await;
-    for tried in 1..=SETTLE_TRIES {
+/// Delivers these, all at the same time, writes what came of it, and goes on with what is due as well, for a while. What cannot be
+/// written is delivered again.
+async fn deliver(scope: &TenantScope, mut due: Vec<Due>) {
+    let ends_ms = scope.platform().now_ms() + DELIVER_MS;
+    for round in 1..=ROUNDS {
+        if due.is_empty() {
+            return;
+        }
+        let attempts = join_all(due.iter().map(|due| attempt(scope, due))).await;
+        let more = round < ROUNDS && scope.platform().now_ms() < ends_ms;
+        due = match settled(scope, &due, &attempts, more).await {
+            Ok(next) => next,
+            Err(error) => return scope.log(Level::Error, "outbox not settled", &format!("{error:?}")),
+        };
+    }
+}
+
+/// Writes what came of these attempts, and takes the next deliveries if there may be more.
+async fn settled(
+    scope: &TenantScope,
+    due: &[Due],
+    attempts: &[Attempt],
+    more: bool,
+) -> Result<Vec<Due>, Error> {
+    let mut tries = 0;
+    loop {
         let mut batch = scope.batch();
-        for (due, attempt) in due.iter().zip(&attempts) {
+        for (due, attempt) in due.iter().zip(attempts) {
             settle(&mut batch, scope.platform(), due, attempt);
         }
+        let next = more.then(|| claim(&mut batch));
+        tries += 1;
         match batch.send().await {
-            Ok(_) => return,
-            Err(Error::Unavailable(..)) if tried < SETTLE_TRIES => {}
-            Err(error) => return scope.log(Level::Error, "outbox not settled", &format!("{error:?}")),
+            Ok(mut rows) => return next.map_or(Ok(Vec::new()), |next| rows.all(next)),
+            Err(Error::Unavailable(..)) if tries < SETTLE_TRIES => {}
+            Err(error) => return Err(error),
         }
     }
 }
@@ -163,8 +191,8 @@ const OUTBOX_CLAIM: TenantSql = crate::sql!(
                jsonb_build_object('type', o.event, 'timestamp', o.created_at, 'data', o.payload)::text as body"
 );
 
-/// `$3`: which attempt it was, so that an old one does not undo a later one; `$4`: it was taken; `$5`: milliseconds to wait, null:
-/// it is given up.
+/// `$3`: which attempt it was, so that an old one does not undo a later one; `$4`: it was taken; `$5`: milliseconds to wait,
+/// null: it is given up.
 const OUTBOX_SETTLE: TenantSql = crate::sql!(
     "update outbox
      set delivered_at = case when $4::boolean then now() end,
