@@ -187,7 +187,7 @@ impl Letter {
     pub(crate) fn notice(company: &str, to: &str, title: String, said: &[String], page: &str) -> Self {
         let foot = "You get this by the settings of your company. Its owner changes them in the dashboard, under Notifications.";
         let letter = Self::new("notice", company, to, title, foot);
-        let letter = said.iter().fold(letter, |letter, line| letter.saying(one_line(line)));
+        let letter = said.iter().fold(letter, |letter, line| letter.saying(plain(line, 1_100)));
         letter.link("Open the dashboard", page)
     }
 
@@ -217,10 +217,13 @@ fn drawn(template: &impl Template) -> Result<String, Error> {
 
 /// Without anything that could end a header's line, and no longer than a subject should be.
 fn one_line(text: &str) -> String {
-    text.chars()
-        .map(|c| if c.is_control() || "\u{2028}\u{2029}".contains(c) { ' ' } else { c })
-        .take(200)
-        .collect()
+    plain(text, 200)
+}
+
+/// Without a line's end, and no longer than this many characters.
+fn plain(text: &str, limit: usize) -> String {
+    let plain = |c: char| if c.is_control() || "\u{2028}\u{2029}".contains(c) { ' ' } else { c };
+    text.chars().map(plain).take(limit).collect()
 }
 
 /// Counts a mail to an address and of a company, and says whether both may have it.
