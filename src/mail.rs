@@ -32,8 +32,10 @@ pub(crate) async fn send(scope: &TenantScope, letter: &Letter) -> Result<(), Err
 /// As [`send`].
 pub(crate) async fn send_notice(scope: &TenantScope, letter: &Letter) -> Result<(), Error> {
     let now_s = scope.platform().now_ms() / 1_000;
-    let keys =
-        [scope.key_notices_to(&address_hash(&letter.to), now_s / 3_600), scope.key_notices_sent(now_s / 86_400)];
+    let keys = [
+        scope.key_notices_to(&address_hash(&letter.to), now_s / 3_600),
+        scope.key_notices_sent(now_s / 86_400),
+    ];
     send_within(scope, letter, keys, [NOTICES_PER_ADDRESS_HOUR, NOTICES_PER_COMPANY_DAY]).await
 }
 

@@ -229,6 +229,5 @@ const WEBHOOK_OFF: TenantSql = crate::sql!(
 );
 
 /// Removes what nobody asks for any more; to be run now and then, nothing depends on when.
-pub(crate) const OUTBOX_EXPIRE: TenantSql = crate::sql!(
-    "delete from outbox where company_id = $1 and created_at < now() - interval '30 days'"
-);
+pub(crate) const OUTBOX_EXPIRE: TenantSql =
+    crate::sql!("delete from outbox where company_id = $1 and created_at < now() - interval '30 days'");

@@ -209,7 +209,8 @@ impl Company {
             self.rows(sql).await;
         }
         self.api_key(&["chat", "models"]).await;
-        let webhook = json!({ "url": self.stand.website.url(crate::website::PLAIN), "events": ["budget.spent"] });
+        let webhook =
+            json!({ "url": self.stand.website.url(crate::website::PLAIN), "events": ["budget.spent"] });
         self.owner(Method::POST, "/v1/webhooks", Some(webhook), 201).await;
         // Delivered, so that no round of another test changes it.
         self.rows(

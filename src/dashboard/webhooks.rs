@@ -24,7 +24,9 @@ pub async fn list(member: Member, call: Call) -> Result<Response<Body>, Error> {
     let webhooks = rows(webhooks::list(member).await?, "webhooks")?;
     let events = EVENTS.iter().map(|(event, words)| ((*event).to_owned(), (*words).to_owned(), true));
     let add = Form::new("Add a webhook", TAB, "Add it and make its secret")
-        .with(Field::line("url", "url", "Address", "").help("Of your own program, from https:// on.").needed())
+        .with(
+            Field::line("url", "url", "Address", "").help("Of your own program, from https:// on.").needed(),
+        )
         .with(Field::several("events", "What it is told of", events.collect()))
         .plain();
     let intro = "Your own programs are told of what happens here, signed so that they know it is from here.";

@@ -78,7 +78,8 @@ async fn request(scope: &TenantScope, due: &Due, webhook: WebhookId, url: &str, 
         return unanswered(End::Never("its address may not be used"));
     };
     let timeout = WEBHOOK_TIMEOUT_MS;
-    let sent = scope.platform().send(Outbound { request, head_timeout_ms: timeout, idle_timeout_ms: timeout });
+    let sent =
+        scope.platform().send(Outbound { request, head_timeout_ms: timeout, idle_timeout_ms: timeout });
     match sent.await {
         Err(SendError::Unreachable) => unanswered(End::Again("no connection could be made".into())),
         Err(SendError::TimedOut) => unanswered(End::Again("it did not answer in time".into())),

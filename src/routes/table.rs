@@ -744,9 +744,13 @@ pub static ROUTES: &[Route] = &[
     member(Role::Admin, "PATCH", "/v1/webhooks/{id}", "Change a webhook, or turn it off or on", |m, call| {
         Box::pin(webhooks::change(m, call))
     }),
-    member(Role::Admin, "DELETE", "/v1/webhooks/{id}", "Remove a webhook and what waits for it", |m, call| {
-        Box::pin(webhooks::remove(m, call))
-    }),
+    member(
+        Role::Admin,
+        "DELETE",
+        "/v1/webhooks/{id}",
+        "Remove a webhook and what waits for it",
+        |m, call| Box::pin(webhooks::remove(m, call)),
+    ),
     member(Role::Admin, "POST", "/v1/webhooks/{id}/secret", "A new secret; it is shown once", |m, call| {
         Box::pin(webhooks::renew(m, call))
     }),
@@ -774,9 +778,13 @@ pub static ROUTES: &[Route] = &[
     page(Role::Admin, "POST", "/dashboard/webhooks/{id}/remove", "Remove a webhook", |m, call| {
         Box::pin(then(webhooks::remove(m, call), "/dashboard/webhooks", "removed"))
     }),
-    page(Role::Admin, "POST", "/dashboard/webhooks/{id}/secret", "A new secret; it is shown once", |m, call| {
-        Box::pin(dashboard::webhooks::renew(m, call))
-    }),
+    page(
+        Role::Admin,
+        "POST",
+        "/dashboard/webhooks/{id}/secret",
+        "A new secret; it is shown once",
+        |m, call| Box::pin(dashboard::webhooks::renew(m, call)),
+    ),
     page(Role::Admin, "POST", "/dashboard/webhooks/{id}/test", "Send a webhook a test", |m, call| {
         Box::pin(dashboard::webhooks::test(m, call))
     }),

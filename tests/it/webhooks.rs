@@ -54,7 +54,8 @@ impl Ground {
     }
 
     async fn call(&self, method: &str, path: &str, body: Option<Value>, expected: u16) -> Value {
-        let token = if path == "/v1/leads" || path.ends_with("/hand-over") { &self.visitor } else { &self.owner };
+        let token =
+            if path == "/v1/leads" || path.ends_with("/hand-over") { &self.visitor } else { &self.owner };
         let (status, answer) = self.core.call(&self.acme, method, path, token, body).await;
         assert_eq!(status, expected, "{method} {path}: {answer}");
         answer
@@ -123,7 +124,10 @@ fn a_lead_is_told_once_and_signed_and_its_secret_is_never_shown_again() {
         assert_eq!(told["data"]["phone"], "555 0100");
         assert_eq!(told["data"]["message"], "A leak.");
         assert_eq!(told["data"]["email"], Value::Null);
-        assert!(!String::from_utf8_lossy(body).contains(&ground.acme.id), "the company's id is nobody's business");
+        assert!(
+            !String::from_utf8_lossy(body).contains(&ground.acme.id),
+            "the company's id is nobody's business"
+        );
         let [delivery] = &ground.deliveries("?state=delivered").await[..] else { panic!("not delivered") };
         assert_eq!((&delivery["attempts"], &delivery["last_status"]), (&json!(1), &json!(204)));
         ground.round().await;
@@ -152,11 +156,17 @@ fn what_fails_is_tried_again_with_longer_waits_then_given_up_and_sent_again_by_h
         ground.lead("Vera").await;
         let left = "select extract(epoch from next_at - now())::float8 from outbox where company_id = $1::text::uuid";
         for (attempt, wait_s) in
-            [5.0, 300.0, 1_800.0, 7_200.0, 18_000.0, 36_000.0, 50_400.0, 72_000.0, 86_400.0].into_iter().enumerate()
+            [5.0, 300.0, 1_800.0, 7_200.0, 18_000.0, 36_000.0, 50_400.0, 72_000.0, 86_400.0]
+                .into_iter()
+                .enumerate()
         {
             assert_eq!(ground.received().len(), attempt + 1);
             let left: f64 = ground.acme.rows(left).await[0].get(0);
-            assert!((wait_s * 0.9 - 5.0..=wait_s * 1.1).contains(&left), "{left} s after attempt {}", attempt + 1);
+            assert!(
+                (wait_s * 0.9 - 5.0..=wait_s * 1.1).contains(&left),
+                "{left} s after attempt {}",
+                attempt + 1
+            );
             ground.due().await;
             ground.round().await;
         }
@@ -187,7 +197,8 @@ fn a_webhook_that_is_gone_or_fails_for_three_days_is_turned_off_and_people_are_t
             let webhook = ground.call("GET", &format!("/v1/webhooks/{}", ground.webhook), None, 200).await;
             assert_eq!(webhook["enabled"], !off, "{page} for {ago}");
             let notices = ground.call("GET", "/v1/notices", None, 200).await;
-            let about = notices["notices"].as_array().unwrap().iter().filter(|notice| notice["kind"] == "webhook");
+            let about =
+                notices["notices"].as_array().unwrap().iter().filter(|notice| notice["kind"] == "webhook");
             assert_eq!(about.count(), usize::from(off), "{page} for {ago}");
             // While it is off nothing is told, and what waits waits.
             ground.lead("Walter").await;
@@ -279,7 +290,8 @@ fn no_webhook_leads_into_an_inner_network_or_back_here() {
             ground.call("POST", "/v1/webhooks", Some(new), 400).await;
         }
         // One that came into the database some other way.
-        let sql = "update webhooks set url = 'http://127.0.0.1:1/' where company_id = $1::text::uuid returning 1";
+        let sql =
+            "update webhooks set url = 'http://127.0.0.1:1/' where company_id = $1::text::uuid returning 1";
         ground.acme.rows(sql).await;
         ground.lead("Vera").await;
         let [dead] = &ground.deliveries("?state=dead").await[..] else { panic!("it was tried") };
@@ -339,7 +351,8 @@ fn conversations_are_told_of_once_and_trials_are_not() {
         let ground = Ground::new(&events, Page::Status(200)).await;
         for trial in [true, false] {
             let ask = json!({ "message": "Do you fix leaks?" });
-            let response = ground.core.serve(&ground.acme, "POST", "/v1/chat", &ground.visitor, Some(ask)).await;
+            let response =
+                ground.core.serve(&ground.acme, "POST", "/v1/chat", &ground.visitor, Some(ask)).await;
             let events = read(response.into_body()).await;
             let conversation = event(&events, "start")["conversation_id"].as_str().unwrap().to_owned();
             let sql = format!(
@@ -355,10 +368,13 @@ fn conversations_are_told_of_once_and_trials_are_not() {
             for _ in 0..2 {
                 // A trial is in no inbox.
                 let (close, expected) = (json!({ "closed": true }), if trial { 404 } else { 200 });
-                ground.call("PATCH", &format!("/v1/conversations/{conversation}"), Some(close), expected).await;
+                ground
+                    .call("PATCH", &format!("/v1/conversations/{conversation}"), Some(close), expected)
+                    .await;
             }
             ground.core.native.idle().await;
-            let mut told: Vec<Value> = ground.deliveries("").await.iter().map(|one| one["event"].clone()).collect();
+            let mut told: Vec<Value> =
+                ground.deliveries("").await.iter().map(|one| one["event"].clone()).collect();
             told.sort_by_key(Value::to_string);
             let all = ["conversation.closed", "conversation.handed_over", "lead.new"].map(Value::from);
             assert_eq!(told, if trial { &[][..] } else { &all[..] });
@@ -370,7 +386,8 @@ fn conversations_are_told_of_once_and_trials_are_not() {
 fn a_mail_goes_to_whom_the_settings_name_and_who_may_read_of_it_at_a_confirmed_address() {
     run(async {
         let stand = Stand::get();
-        let ground = Ground::with(Core::posting(stand, &stand.mail_url), &["budget.spent"], Page::Status(200)).await;
+        let ground =
+            Ground::with(Core::posting(stand, &stand.mail_url), &["budget.spent"], Page::Status(200)).await;
         let email = format!("owner@{}.example", ground.acme.slug);
         let subjects = async |least: usize| -> Vec<String> {
             let mails = ground.acme.mails(&email, least).await;
@@ -378,19 +395,25 @@ fn a_mail_goes_to_whom_the_settings_name_and_who_may_read_of_it_at_a_confirmed_a
         };
         ground.lead("Early").await;
         assert_eq!(ground.waits().await, 0);
-        let confirmed = "update users set email_verified_at = now() where company_id = $1::text::uuid returning 1";
+        let confirmed =
+            "update users set email_verified_at = now() where company_id = $1::text::uuid returning 1";
         ground.acme.rows(confirmed).await;
         ground.lead("Vera\r\nBcc: all@evil.example").await;
         // The first one came with signing up.
         let mail = ground.acme.mails(&email, 2).await.remove(0);
         let (subject, text) = (mail["subject"].as_str().unwrap(), mail["text"].as_str().unwrap());
         assert!(subject.contains("wants to hear from you") && !subject.contains(['\r', '\n']), "{subject:?}");
-        assert!(text.contains("555 0100") && text.contains("A leak.") && text.contains("/dashboard/leads"), "{text}");
+        assert!(
+            text.contains("555 0100") && text.contains("A leak.") && text.contains("/dashboard/leads"),
+            "{text}"
+        );
         let off = "update notification_settings set enabled = false
                    where company_id = $1::text::uuid and event = 'lead.new' and channel = 'email' returning 1";
         ground.acme.rows(off).await;
         ground.lead("Late").await;
-        assert!(!subjects(2).await.iter().any(|subject| subject.contains("Early") || subject.contains("Late")));
+        assert!(
+            !subjects(2).await.iter().any(|subject| subject.contains("Early") || subject.contains("Late"))
+        );
 
         // A colleague who may not read leads is not told of one either.
         let colleague = ground.acme.person("member").await;
