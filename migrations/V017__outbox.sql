@@ -67,14 +67,32 @@ comment on column outbox.last_error is 'what was wrong with the last attempt; nu
 call protect('outbox');
 grant select, insert, update (attempts, next_at, delivered_at, dead_at, last_status, last_error), delete on outbox to bulkhead_runtime;
 
--- It runs as its caller: row-level security holds in it as anywhere.
+-- These run as their caller: row-level security holds in them as anywhere.
+create function may_read(company uuid, reader text, what text) returns boolean language sql stable as $$
+    select not exists (
+        select from role_permissions p
+        where p.company_id = company and p.role = reader and not p.allowed
+          and p.permission = case split_part(what, '.', 1)
+                                 when 'lead' then 'leads.read'
+                                 when 'conversation' then 'conversations.read'
+                                 when 'budget' then 'budget.read'
+                                 else 'programs.read'
+                             end)
+$$;
+comment on function may_read is 'whether people of this role may read what an event of this kind tells';
+revoke all on function may_read from public;
+grant execute on function may_read to bulkhead_runtime;
+
 create function tell(company uuid, happening uuid, what text, facts jsonb) returns setof uuid language sql volatile as $$
     insert into outbox (company_id, delivery_id, event_id, event, payload, webhook_id, user_id)
     select company, gen_random_uuid(), happening, what, facts, told.webhook_id, told.user_id
     from (
         select w.webhook_id, null::uuid as user_id
-        from webhooks w
-        where w.company_id = company and w.enabled and what = any (w.events)
+        -- Held until the end, so that one that is removed meanwhile is not told, and fails nobody.
+        from (select webhook_id
+              from webhooks
+              where company_id = company and enabled and what = any (events)
+              for key share) w
         union all
         select null, m.user_id
         from notification_settings s
@@ -82,14 +100,7 @@ create function tell(company uuid, happening uuid, what text, facts jsonb) retur
              and array_position(array['member', 'admin', 'owner'], m.role) >= array_position(array['member', 'admin', 'owner'], s.role)
         join users u on u.company_id = m.company_id and u.user_id = m.user_id and u.email_verified_at is not null
         where s.company_id = company and s.event = what and s.channel = 'email' and s.enabled
-          and not exists (
-              select from role_permissions p
-              where p.company_id = m.company_id and p.role = m.role and not p.allowed
-                and p.permission = case split_part(what, '.', 1)
-                                       when 'lead' then 'leads.read'
-                                       when 'conversation' then 'conversations.read'
-                                       else 'budget.read'
-                                   end)
+          and may_read(m.company_id, m.role, what)
     ) told
     returning delivery_id
 $$;

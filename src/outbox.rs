@@ -8,7 +8,10 @@ mod send;
 pub(crate) mod signature;
 pub(crate) mod tell;
 
+use std::cell::Cell;
+
 use futures_util::future::join_all;
+use futures_util::stream::{self, StreamExt as _};
 use serde::Deserialize;
 
 use self::send::{Attempt, End, attempt};
@@ -23,78 +26,96 @@ use crate::tenant::{TenantScope, TenantSql};
 
 /// Seconds between an attempt that failed and the next one; after the last of them it is given up (Standard Webhooks' schedule).
 const WAITS_S: [u64; 9] = [5, 300, 1_800, 7_200, 18_000, 36_000, 50_400, 72_000, 86_400];
-/// Most times in a row that a request takes what is due, and milliseconds after which it takes no more: hosted runtimes end what goes
-/// on long after the answer.
-const ROUNDS: u32 = 8;
+/// Milliseconds after which no attempt is begun: hosted runtimes end what goes on for half a minute after the answer.
 const DELIVER_MS: u64 = 15_000;
+/// Attempts at the same time, for which [`LEASE_S`] is long enough and hosted runtimes have connections enough.
+const AT_ONCE: u32 = 4;
+/// Most attempts that follow from one request, and from one page of the round.
+const REQUEST_ATTEMPTS: u32 = 32;
+const ROUND_ATTEMPTS: u32 = 200;
 /// Most times that what came of the attempts is written, when the database does not answer.
 const SETTLE_TRIES: u32 = 3;
 
 /// Delivers what this batch has put into the outbox, if it has, once the request is answered. What fails waits for the round.
 pub(crate) fn deliver_told(scope: &TenantScope, rows: &mut Outcomes, told: Slot<()>) {
-    if rows.count(told).is_ok_and(|deliveries| deliveries > 0) {
-        deliver_later(scope);
+    if !rows.count(told).is_ok_and(|deliveries| deliveries > 0) {
+        return;
     }
+    let (aside, platform) = (scope.aside(), scope.platform());
+    let bounds = Bounds::new(platform, AT_ONCE, REQUEST_ATTEMPTS);
+    platform.spawn(Box::pin(async move { deliver(&aside, &bounds).await }));
 }
 
-/// Delivers what is due once the request is answered.
-pub(crate) fn deliver_later(scope: &TenantScope) {
-    let aside = scope.aside();
-    scope.platform().spawn(Box::pin(async move {
-        let mut batch = aside.batch();
-        let due = claim(&mut batch);
-        match batch.send().await.and_then(|mut rows| rows.all(due)) {
-            Ok(due) => deliver(&aside, due).await,
-            Err(error) => aside.log(Level::Warn, "outbox not read", &format!("{error:?}")),
-        }
+/// Delivers what is due for these companies, once the round is answered: those first whose receivers answer, and of each no
+/// more than one delivery at a time, so that receivers that hang keep no other company waiting.
+pub(crate) fn deliver_round(mut due: Vec<(TenantScope, DueSince)>) {
+    due.sort_by_key(|(_, since)| (since.failing, since.since_ms));
+    let Some(platform) = due.first().map(|(scope, _)| scope.platform_rc()) else { return };
+    let bounds = Bounds::new(&*platform, 1, ROUND_ATTEMPTS);
+    platform.spawn(Box::pin(async move {
+        let bounds = &bounds;
+        let each = |(scope, _)| async move { deliver(&scope, bounds).await };
+        stream::iter(due).for_each_concurrent(AT_ONCE as usize, each).await;
     }));
 }
 
-/// Delivers what was claimed, once the request is answered.
-pub(crate) fn deliver_claimed(scope: &TenantScope, due: Vec<Due>) {
-    if due.is_empty() {
-        return;
+/// Since when something is due for a company, if anything is.
+pub(crate) fn due_since(batch: &mut Batch<'_>) -> Slot<DueSince> {
+    batch.add::<DueSince>(DUE_SINCE, params![])
+}
+
+/// How much is delivered in one go.
+struct Bounds {
+    at_once: u32,
+    /// Attempts that may yet be begun.
+    attempts: Cell<u32>,
+    ends_ms: u64,
+}
+
+impl Bounds {
+    fn new(platform: &dyn Platform, at_once: u32, attempts: u32) -> Self {
+        Self { at_once, attempts: Cell::new(attempts), ends_ms: platform.now_ms() + DELIVER_MS }
     }
-    let aside = scope.aside();
-    scope.platform().spawn(Box::pin(async move { deliver(&aside, due).await }));
+
+    /// How many attempts may be begun now; they count as begun.
+    fn take(&self, now_ms: u64) -> u32 {
+        let take = if now_ms < self.ends_ms { self.at_once.min(self.attempts.get()) } else { 0 };
+        self.attempts.set(self.attempts.get() - take);
+        take
+    }
 }
 
-/// Takes a few deliveries that are due for this batch's sender: nobody else gets them for [`LEASE_S`].
-pub(crate) fn claim(batch: &mut Batch<'_>) -> Slot<Due> {
-    batch.add::<Due>(OUTBOX_CLAIM, params![LEASE_S])
-}
-
-/// Delivers these, all at the same time, writes what came of it, and goes on with what is due as well, for a while. What cannot be
+/// Takes what is due, delivers it, writes what came of it, and goes on as long as something is due, within bounds. What cannot be
 /// written is delivered again.
-async fn deliver(scope: &TenantScope, mut due: Vec<Due>) {
-    let ends_ms = scope.platform().now_ms() + DELIVER_MS;
-    for round in 1..=ROUNDS {
+async fn deliver(scope: &TenantScope, bounds: &Bounds) {
+    let mut attempts = Vec::new();
+    loop {
+        let more = bounds.take(scope.platform().now_ms());
+        if attempts.is_empty() && more == 0 {
+            return;
+        }
+        let due = match settled(scope, &attempts, more).await {
+            Ok(due) => due,
+            Err(error) => return scope.log(Level::Error, "outbox not settled", &format!("{error:?}")),
+        };
         if due.is_empty() {
             return;
         }
-        let attempts = join_all(due.iter().map(|due| attempt(scope, due))).await;
-        let more = round < ROUNDS && scope.platform().now_ms() < ends_ms;
-        due = match settled(scope, &due, &attempts, more).await {
-            Ok(next) => next,
-            Err(error) => return scope.log(Level::Error, "outbox not settled", &format!("{error:?}")),
-        };
+        attempts = join_all(due.into_iter().map(|due| async move {
+            let attempt = attempt(scope, &due).await;
+            (due, attempt)
+        }))
+        .await;
     }
 }
 
-/// Writes what came of these attempts, and takes the next deliveries if there may be more.
-async fn settled(
-    scope: &TenantScope,
-    due: &[Due],
-    attempts: &[Attempt],
-    more: bool,
-) -> Result<Vec<Due>, Error> {
+/// Writes what came of these attempts, and takes as many further deliveries: nobody else gets them for [`LEASE_S`].
+async fn settled(scope: &TenantScope, attempts: &[(Due, Attempt)], more: u32) -> Result<Vec<Due>, Error> {
     let mut tries = 0;
     loop {
         let mut batch = scope.batch();
-        for (due, attempt) in due.iter().zip(attempts) {
-            settle(&mut batch, scope.platform(), due, attempt);
-        }
-        let next = more.then(|| claim(&mut batch));
+        settle(&mut batch, scope.platform(), attempts);
+        let next = (more > 0).then(|| batch.add::<Due>(OUTBOX_CLAIM, params![LEASE_S, more]));
         tries += 1;
         match batch.send().await {
             Ok(mut rows) => return next.map_or(Ok(Vec::new()), |next| rows.all(next)),
@@ -108,9 +129,7 @@ async fn settled(
 pub(crate) async fn try_once<'scope>(scope: &'scope TenantScope, due: &Due) -> Batch<'scope> {
     let attempt = attempt(scope, due).await;
     let mut batch = scope.batch();
-    let (delivered, wait_ms) = (matches!(attempt.end, End::Delivered), None::<u64>);
-    let (status, error) = (attempt.status.map(u32::from), attempt.end.error());
-    batch.run(OUTBOX_SETTLE, params![due.delivery_id, due.attempts, delivered, wait_ms, status, error]);
+    settle_one(&mut batch, due, &attempt, None);
     batch
 }
 
@@ -132,6 +151,24 @@ pub(crate) struct Due {
     email: Option<String>,
 }
 
+/// Since when something is due for a company; for receivers that answer, where there is some.
+#[derive(Deserialize)]
+pub(crate) struct DueSince {
+    /// All of it is for webhooks that failed the last time.
+    failing: bool,
+    since_ms: u64,
+}
+
+const DUE_SINCE: TenantSql = crate::sql!(
+    "select bool_and(w.failing_since is not null) as failing,
+            (extract(epoch from coalesce(min(o.next_at) filter (where w.failing_since is null), min(o.next_at))) * 1000)::bigint
+                as since_ms
+     from outbox o
+     left join webhooks w on w.company_id = o.company_id and w.webhook_id = o.webhook_id
+     where o.company_id = $1 and o.next_at <= now() and (o.webhook_id is null or w.enabled)
+     having count(*) > 0"
+);
+
 /// A delivery that was claimed as it was made, with what it takes to try it.
 pub(crate) const DUE_READ: TenantSql = crate::sql!(
     "select o.delivery_id, o.event_id, o.event, o.attempts, o.webhook_id, w.url, w.sealed_secret, null::text as email,
@@ -141,23 +178,35 @@ pub(crate) const DUE_READ: TenantSql = crate::sql!(
      where o.company_id = $1 and o.delivery_id = $2"
 );
 
-/// Writes what came of an attempt: harmless to repeat.
-fn settle(batch: &mut Batch<'_>, platform: &dyn Platform, due: &Due, attempt: &Attempt) {
+/// Writes what came of attempts: harmless to repeat. Webhooks come first, and in one order, as they do when one is removed: so
+/// that no two transactions wait for each other.
+fn settle(batch: &mut Batch<'_>, platform: &dyn Platform, attempts: &[(Due, Attempt)]) {
+    let mut tried: Vec<_> =
+        attempts.iter().filter_map(|(due, attempt)| Some((due.webhook_id?, attempt))).collect();
+    tried.sort_by_key(|(webhook, _)| *webhook);
+    for (webhook, attempt) in tried {
+        if matches!(attempt.end, End::Delivered) {
+            batch.run(WEBHOOK_WORKS, params![webhook]);
+        } else {
+            let gone = matches!(attempt.end, End::Gone);
+            batch.run(WEBHOOK_FAILS, params![webhook]);
+            batch.run(WEBHOOK_OFF, params![webhook, gone, NoticeId::new(platform)]);
+        }
+    }
+    for (due, attempt) in attempts {
+        let wait_ms = match attempt.end {
+            End::Again(_) => wait_ms(platform, due.attempts),
+            End::Delivered | End::Never(_) | End::Gone => None,
+        };
+        settle_one(batch, due, attempt, wait_ms);
+    }
+}
+
+/// Writes what came of an attempt, and when the next one is; `None`: there is none.
+fn settle_one(batch: &mut Batch<'_>, due: &Due, attempt: &Attempt, wait_ms: Option<u64>) {
     let delivered = matches!(attempt.end, End::Delivered);
-    let gone = matches!(attempt.end, End::Gone);
-    let wait_ms = match attempt.end {
-        End::Again(_) => wait_ms(platform, due.attempts),
-        End::Delivered | End::Never(_) | End::Gone => None,
-    };
     let (status, error) = (attempt.status.map(u32::from), attempt.end.error());
     batch.run(OUTBOX_SETTLE, params![due.delivery_id, due.attempts, delivered, wait_ms, status, error]);
-    let Some(webhook) = due.webhook_id else { return };
-    if delivered {
-        batch.run(WEBHOOK_WORKS, params![webhook]);
-    } else {
-        batch.run(WEBHOOK_FAILS, params![webhook]);
-        batch.run(WEBHOOK_OFF, params![webhook, gone, NoticeId::new(platform)]);
-    }
 }
 
 /// Milliseconds until the next attempt, up to a tenth more or less, so that what failed together does not come back together;
@@ -170,7 +219,8 @@ fn wait_ms(platform: &dyn Platform, attempts: u32) -> Option<u64> {
     Some(wait_s * (900 + u64::from(random) * 200 / 255))
 }
 
-/// The few that are due longest; two at once do not get the same ones. What is for a webhook that is off waits.
+/// `$3` of those that are due longest, first for receivers that answer; two at once do not get the same ones. What is for a webhook
+/// that is off waits.
 const OUTBOX_CLAIM: TenantSql = crate::sql!(
     "with due as (
          select o.delivery_id, w.url, w.sealed_secret, u.email
@@ -179,8 +229,8 @@ const OUTBOX_CLAIM: TenantSql = crate::sql!(
          left join memberships m on m.company_id = o.company_id and m.user_id = o.user_id and m.ended_at is null
          left join users u on u.company_id = m.company_id and u.user_id = m.user_id and u.email_verified_at is not null
          where o.company_id = $1 and o.next_at <= now() and (o.webhook_id is null or w.enabled)
-         order by o.next_at, o.delivery_id
-         limit 4
+         order by w.failing_since is not null, o.next_at, o.delivery_id
+         limit $3
          for update of o skip locked
      )
      update outbox o

@@ -20,7 +20,7 @@ use crate::platform::{Body, Platform};
 use crate::routes::{Call, json as answer};
 use crate::tenant::auth::Member;
 use crate::tenant::{TenantScope, TenantSql};
-use crate::upkeep::{self, Row};
+use crate::upkeep;
 use crate::website::address::Address;
 
 /// What a webhook can be told of, and what that is in words.
@@ -43,7 +43,8 @@ pub async fn list(member: Member) -> Result<Response<Body>, Error> {
 /// `POST /v1/webhooks`: adds one. This answer shows its secret, and no other ever does.
 ///
 /// # Errors
-/// [`Error::Invalid`] for the body, [`Error::Conflict`] when there are too many.
+/// [`Error::Invalid`] for the body, [`Error::Forbidden`] when whoever asks may not read what it would be told,
+/// [`Error::Conflict`] when there are too many.
 pub async fn add(member: Member, call: Call) -> Result<Response<Body>, Error> {
     once(&member.scope, member.user, &call, add_once(&member, &call)).await
 }
@@ -57,6 +58,7 @@ async fn add_once(member: &Member, call: &Call) -> Result<Response<Body>, Error>
     let secret = secret(scope.platform());
     let sealed = scope.webhook_seal(id, &secret[..])?;
     let mut batch = scope.batch_once();
+    batch.run(READER_CHECK, params![member.user, id, events.clone()]);
     let added = batch.run(WEBHOOK_ADD, params![id, url, events, &sealed[..], WEBHOOKS]);
     upkeep::note(member, &mut batch, "webhook.added", &id);
     let row = batch.add::<Field>(WEBHOOK_READ, params![id]);
@@ -87,15 +89,22 @@ pub async fn show(member: Member, call: Call) -> Result<Response<Body>, Error> {
 /// `PATCH /v1/webhooks/{id}`: where it is, of what it is told, and whether at all. Turned on, it begins anew, with what waited.
 ///
 /// # Errors
-/// [`Error::NotFound`], or [`Error::Invalid`] for the body.
+/// [`Error::NotFound`], [`Error::Forbidden`] when whoever asks may not read what it is or would be told, or
+/// [`Error::Invalid`] for the body.
 pub async fn change(member: Member, call: Call) -> Result<Response<Body>, Error> {
     let id = call.id::<WebhookId>()?;
     let new = call.json::<WebhookChange>().await?;
     let url = new.url.map(|url| address(&member.scope, &url)).transpose()?;
     let events = new.events.map(wanted).transpose()?;
-    let row = Row { id, read: WEBHOOK_READ, action: "webhook.changed" };
-    let fields = params![id, url, events, new.enabled];
-    row.written(&member, StatusCode::OK, vec![(WEBHOOK_CHANGE, fields)]).await
+    let mut batch = member.scope.batch_once();
+    // Before it is changed, so that nobody leads elsewhere what they may not read themselves.
+    batch.run(READER_CHECK, params![member.user, id, events.clone()]);
+    let changed = batch.run(WEBHOOK_CHANGE, params![id, url, events, new.enabled]);
+    upkeep::note(&member, &mut batch, "webhook.changed", &id);
+    let row = batch.add::<Field>(WEBHOOK_READ, params![id]);
+    let mut rows = batch.send().await?;
+    rows.touched(changed)?;
+    answer(StatusCode::OK, &rows.fields(row)?.pop().ok_or(Error::NotFound)?)
 }
 
 /// `DELETE /v1/webhooks/{id}`, and what waits for it.
@@ -161,6 +170,23 @@ fn secret(platform: &dyn Platform) -> Zeroizing<[u8; SECRET_BYTES]> {
     platform.fill_random(secret.as_mut());
     secret
 }
+
+/// Refuses a person (`$2`) who may not read what the webhook (`$3`) is told or waits to be told, or one of these events.
+const READER_CHECK: TenantSql = crate::sql!(
+    "select refuse('BH403')
+     from memberships m
+     where m.company_id = $1 and m.user_id = $2 and m.ended_at is null
+       and exists (
+           select from (
+               select unnest($4::text[]) as event
+               union
+               select unnest(w.events) from webhooks w where w.company_id = m.company_id and w.webhook_id = $3
+               union
+               select o.event
+               from outbox o
+               where o.company_id = m.company_id and o.webhook_id = $3 and o.next_at is not null) told
+           where not may_read(m.company_id, m.role, told.event))"
+);
 
 const WEBHOOK_LIST: TenantSql = crate::sql!(
     "select webhook_id, url, to_jsonb(events) as events, enabled, created_at, failing_since

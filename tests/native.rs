@@ -236,3 +236,14 @@ pub fn run<T>(test: impl Future<Output = T>) -> T {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     tokio::task::LocalSet::new().block_on(&runtime, test)
 }
+
+/// Runs a test whose core goes round the companies, other tests' among them: no two such tests at the same time, and it must
+/// leave nothing running.
+///
+/// # Panics
+/// As [`run`].
+pub fn alone<T>(test: impl Future<Output = T>) -> T {
+    static ROUNDS: std::sync::Mutex<()> = std::sync::Mutex::new(());
+    let _guard = ROUNDS.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    run(test)
+}

@@ -37,6 +37,8 @@ pub enum Page {
     Huge(usize),
     /// No answer at all.
     Hang,
+    /// No answer until another page is put there.
+    Hold,
 }
 
 impl Page {
@@ -128,10 +130,14 @@ async fn answer(State(shared): State<Arc<Shared>>, request: Request) -> Response
     let headers = request.headers().clone();
     let body = axum::body::to_bytes(request.into_body(), 1 << 20).await.unwrap();
     shared.requests.lock().unwrap().push((path.clone(), headers, body));
-    let page = match path.as_str() {
+    let page = || match path.as_str() {
         "/robots.txt" => Some(shared.robots.clone()),
         path => shared.pages.lock().unwrap().get(path).cloned(),
     };
+    while matches!(page(), Some(Page::Hold)) {
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+    let page = page();
     let response = Response::builder();
     let response = match page.unwrap_or(Page::Status(404)) {
         Page::Text(kind, text) => response.header("content-type", kind).body(Body::from(text)),
@@ -143,7 +149,7 @@ async fn answer(State(shared): State<Arc<Shared>>, request: Request) -> Response
             let body = Body::from_stream(futures_util::stream::iter(chunks));
             response.header("content-type", "text/html").body(body)
         }
-        Page::Hang => std::future::pending().await,
+        Page::Hang | Page::Hold => std::future::pending().await,
     };
     response.unwrap()
 }

@@ -1,7 +1,7 @@
 //! Deliveries: what a webhook was told, what waits for it, and what was given up.
 //!
-//! It never shows what was told to a person by mail, and never makes up something that did not happen but a test, which says that
-//! it is one.
+//! It never shows what was told to a person by mail, nor to anybody what their role may not read, and never makes up something that
+//! did not happen but a test, which says that it is one.
 
 use http::{Response, StatusCode};
 use serde_json::json;
@@ -23,6 +23,7 @@ pub const STATES: &[(&str, &str)] =
     &[("waiting", "Waiting"), ("delivered", "Delivered"), ("dead", "Given up")];
 
 /// `GET /v1/webhooks/{id}/deliveries`: the last 100, newest first; `state` (waiting, delivered or dead) and `event` narrow them.
+/// The payload is null where it is nothing for whoever asks.
 ///
 /// # Errors
 /// [`Error::NotFound`], or [`Error::Invalid`] for a state that there is not.
@@ -35,7 +36,7 @@ pub async fn list(member: Member, call: Call) -> Result<Response<Body>, Error> {
     }
     let mut batch = member.scope.batch();
     let webhook = batch.run(WEBHOOK_READ, params![id]);
-    let deliveries = batch.add::<Field>(DELIVERY_LIST, params![id, state, event]);
+    let deliveries = batch.add::<Field>(DELIVERY_LIST, params![id, member.user, state, event]);
     let mut rows = batch.send().await?;
     rows.touched(webhook)?;
     let deliveries = Field::List(rows.fields(deliveries)?);
@@ -70,10 +71,11 @@ pub async fn test(member: Member, call: Call) -> Result<Response<Body>, Error> {
 /// waiting.
 ///
 /// # Errors
-/// [`Error::NotFound`].
+/// [`Error::NotFound`], or [`Error::Forbidden`] when whoever asks may not read it.
 pub async fn replay(member: Member, call: Call) -> Result<Response<Body>, Error> {
     let id = call.id::<DeliveryId>()?;
     let mut batch = member.scope.batch();
+    batch.run(DELIVERY_CHECK, params![id, member.user]);
     let again = batch.run(DELIVERY_AGAIN, params![id]);
     upkeep::note(&member, &mut batch, "delivery.replayed", &id);
     let row = batch.add::<Field>(DELIVERY_READ, params![id]);
@@ -84,14 +86,16 @@ pub async fn replay(member: Member, call: Call) -> Result<Response<Body>, Error>
 }
 
 const DELIVERY_LIST: TenantSql = crate::sql!(
-    "select delivery_id, webhook_id, event_id, event, payload, s.state, attempts, created_at, next_at, delivered_at, dead_at,
-            last_status, last_error
-     from outbox
+    "select o.delivery_id, o.webhook_id, o.event_id, o.event,
+            case when may_read(m.company_id, m.role, o.event) then o.payload end as payload,
+            s.state, o.attempts, o.created_at, o.next_at, o.delivered_at, o.dead_at, o.last_status, o.last_error
+     from outbox o
+     join memberships m on m.company_id = o.company_id and m.user_id = $3 and m.ended_at is null
      cross join lateral (
-         select case when delivered_at is not null then 'delivered' when dead_at is not null then 'dead' else 'waiting' end
+         select case when o.delivered_at is not null then 'delivered' when o.dead_at is not null then 'dead' else 'waiting' end
              as state) s
-     where company_id = $1 and webhook_id = $2 and ($3::text is null or s.state = $3) and ($4::text is null or event = $4)
-     order by created_at desc, delivery_id
+     where o.company_id = $1 and o.webhook_id = $2 and ($4::text is null or s.state = $4) and ($5::text is null or o.event = $5)
+     order by o.created_at desc, o.delivery_id
      limit 100"
 );
 
@@ -101,6 +105,13 @@ const DELIVERY_READ: TenantSql = crate::sql!(
             case when delivered_at is not null then 'delivered' when dead_at is not null then 'dead' else 'waiting' end as state
      from outbox
      where company_id = $1 and delivery_id = $2 and webhook_id is not null"
+);
+
+const DELIVERY_CHECK: TenantSql = crate::sql!(
+    "select refuse('BH403')
+     from outbox o
+     join memberships m on m.company_id = o.company_id and m.user_id = $3 and m.ended_at is null
+     where o.company_id = $1 and o.delivery_id = $2 and not may_read(m.company_id, m.role, o.event)"
 );
 
 const DELIVERY_AGAIN: TenantSql = crate::sql!(

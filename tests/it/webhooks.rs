@@ -3,15 +3,15 @@
 use std::collections::BTreeSet;
 
 use base64ct::{Base64, Encoding};
-use bulkhead_tests::company::{Company, event};
+use bulkhead_tests::company::{Company, PASSWORD, event};
 use bulkhead_tests::core::{CRON_TOKEN, Core, read};
-use bulkhead_tests::native::{Fault, Part, run};
+use bulkhead_tests::native::{Fault, Part, alone, run};
 use bulkhead_tests::stand::Stand;
 use bulkhead_tests::website::Page;
 use bytes::Bytes;
 use futures_util::future::join;
 use hmac::{Hmac, KeyInit as _, Mac as _};
-use http::HeaderMap;
+use http::{HeaderMap, Method};
 use serde_json::{Value, json};
 use sha2::Sha256;
 
@@ -85,6 +85,14 @@ impl Ground {
         self.acme.rows(sql).await;
     }
 
+    /// It is due since so many minutes.
+    async fn due_since(&self, minutes: usize) {
+        let sql = format!(
+            "update outbox set next_at = now() - interval '{minutes} minutes' where company_id = $1::text::uuid returning 1"
+        );
+        self.acme.rows(&sql).await;
+    }
+
     async fn deliveries(&self, narrowed: &str) -> Vec<Value> {
         let path = format!("/v1/webhooks/{}/deliveries{narrowed}", self.webhook);
         self.call("GET", &path, None, 200).await["deliveries"].as_array().unwrap().clone()
@@ -111,7 +119,7 @@ fn ids(received: &[(HeaderMap, Bytes)]) -> BTreeSet<String> {
 
 #[test]
 fn a_lead_is_told_once_and_signed_and_its_secret_is_never_shown_again() {
-    run(async {
+    alone(async {
         let ground = Ground::new(&["lead.new"], Page::Status(204)).await;
         ground.lead("Vera").await;
         let received = ground.received();
@@ -151,7 +159,7 @@ fn a_lead_is_told_once_and_signed_and_its_secret_is_never_shown_again() {
 
 #[test]
 fn what_fails_is_tried_again_with_longer_waits_then_given_up_and_sent_again_by_hand() {
-    run(async {
+    alone(async {
         let ground = Ground::new(&["lead.new"], Page::Status(500)).await;
         ground.lead("Vera").await;
         let left = "select extract(epoch from next_at - now())::float8 from outbox where company_id = $1::text::uuid";
@@ -186,7 +194,7 @@ fn what_fails_is_tried_again_with_longer_waits_then_given_up_and_sent_again_by_h
 
 #[test]
 fn a_webhook_that_is_gone_or_fails_for_three_days_is_turned_off_and_people_are_told_once() {
-    run(async {
+    alone(async {
         for (page, ago, off) in [(410, "1 minute", true), (500, "2 days", false), (500, "3 days", true)] {
             let ground = Ground::new(&["lead.new"], Page::Status(page)).await;
             let sql = format!(
@@ -211,7 +219,7 @@ fn a_webhook_that_is_gone_or_fails_for_three_days_is_turned_off_and_people_are_t
 
 #[test]
 fn an_answer_of_the_database_that_is_lost_loses_and_doubles_nothing() {
-    run(async {
+    alone(async {
         let ground = Ground::new(&["lead.new"], Page::Status(200)).await;
         ground.lead("First").await;
         ground.core.native.take_sent();
@@ -238,7 +246,7 @@ fn an_answer_of_the_database_that_is_lost_loses_and_doubles_nothing() {
 
 #[test]
 fn two_rounds_at_once_deliver_once() {
-    run(async {
+    alone(async {
         let ground = Ground::new(&["lead.new"], Page::Status(503)).await;
         for name in ["One", "Two", "Three"] {
             ground.lead(name).await;
@@ -329,7 +337,7 @@ fn a_receiver_that_redirects_hangs_or_never_ends_holds_nothing_up() {
 
 #[test]
 fn a_test_says_what_came_of_it_and_is_not_tried_again() {
-    run(async {
+    alone(async {
         let ground = Ground::new(&["lead.new"], Page::Status(200)).await;
         let test = format!("/v1/webhooks/{}/test", ground.webhook);
         let done = ground.call("POST", &test, None, 200).await;
@@ -427,4 +435,209 @@ fn a_mail_goes_to_whom_the_settings_name_and_who_may_read_of_it_at_a_confirmed_a
         assert!(subjects(3).await[0].contains("Walter"));
         assert!(ground.acme.mails(&colleague.email, 0).await.is_empty());
     });
+}
+
+#[test]
+fn who_may_not_read_something_gets_nothing_of_it_through_a_webhook() {
+    run(async {
+        let ground = Ground::new(&["lead.new"], Page::Status(200)).await;
+        ground.lead("Vera").await;
+        let colleague = ground.acme.person("admin").await;
+        let login = json!({ "email": colleague.email, "password": PASSWORD });
+        let (status, login) = ground.core.call(&ground.acme, "POST", "/v1/login", "", Some(login)).await;
+        assert_eq!(status, 200, "{login}");
+        let token = login["access_token"].as_str().unwrap().to_owned();
+        let call = async |method: &str, path: &str, body: Option<Value>| {
+            ground.core.call(&ground.acme, method, path, &token, body).await
+        };
+        let (path, deliveries) = (
+            format!("/v1/webhooks/{}", ground.webhook),
+            format!("/v1/webhooks/{}/deliveries", ground.webhook),
+        );
+        let replay = |of: &Value| format!("/v1/deliveries/{}/replay", of["delivery_id"].as_str().unwrap());
+        let url = ground.core.stand.website.url(&format!("{}/elsewhere", ground.path));
+        let new = |events: &[&str]| Some(json!({ "url": url, "events": events }));
+        let told = ground.deliveries("").await;
+        for allowed in [true, false] {
+            let role = json!({ "role": "admin", "permission": "leads.read", "allowed": allowed });
+            ground.call("PATCH", "/v1/roles", Some(role), 200).await;
+            let refused = |otherwise: u16| if allowed { otherwise } else { 403 };
+            let (status, made) = call("POST", "/v1/webhooks", new(&["budget.spent", "lead.new"])).await;
+            assert_eq!(status, refused(201), "{made}");
+            if let Some(id) = made["webhook"]["webhook_id"].as_str() {
+                ground.call("DELETE", &format!("/v1/webhooks/{id}"), None, 204).await;
+            }
+            // What it is told already leads nowhere else.
+            let (status, changed) = call("PATCH", &path, Some(json!({ "url": url }))).await;
+            assert_eq!(status, refused(200), "{changed}");
+            let back = json!({ "url": ground.core.stand.website.url(&ground.path) });
+            ground.call("PATCH", &path, Some(back), 200).await;
+            assert_eq!(call("POST", &replay(&told[0]), None).await.0, refused(202));
+            ground.core.native.idle().await;
+            let (status, listed) = call("GET", &deliveries, None).await;
+            assert_eq!((status, listed.to_string().contains("555 0100")), (200, allowed), "{listed}");
+        }
+        // Nor does what waits, when it is told no more of it.
+        ground.answers(Page::Status(500));
+        ground.lead("Walter").await;
+        let only = json!({ "events": ["budget.spent"] });
+        ground.call("PATCH", &path, Some(only), 200).await;
+        assert_eq!(call("PATCH", &path, Some(json!({ "url": url }))).await.0, 403);
+        let (status, made) = call("POST", "/v1/webhooks", new(&["budget.spent"])).await;
+        assert_eq!(status, 201, "{made}");
+        let own = format!("/v1/webhooks/{}", made["webhook"]["webhook_id"].as_str().unwrap());
+        assert_eq!(call("PATCH", &own, Some(json!({ "events": ["lead.new"] }))).await.0, 403);
+        assert_eq!(call("PATCH", &own, Some(json!({ "enabled": false }))).await.0, 200);
+        assert!(ground.core.stand.website.requests(&format!("{}/elsewhere", ground.path)).is_empty());
+    });
+}
+
+#[test]
+fn receivers_that_hang_keep_no_other_company_s_deliveries_waiting() {
+    alone(async {
+        let mut grounds;
+        // Other tests' companies may come in between; all of these must be on one page of the round.
+        loop {
+            grounds = Vec::new();
+            for _ in 0..11 {
+                grounds.push(Ground::new(&["lead.new"], Page::Status(500)).await);
+            }
+            let last = &grounds[10].acme.id;
+            let between =
+                format!("select from companies where company_id between $1::text::uuid and '{last}'");
+            if grounds[0].acme.rows(&between).await.len() <= 90 {
+                break;
+            }
+        }
+        // One that answers, the one that is due last; one that hangs and answered before; and nine that are known to fail.
+        let (good, hanging) = grounds.split_last().unwrap();
+        for (ago, ground) in hanging.iter().rev().enumerate() {
+            ground.lead("Vera").await;
+            ground.answers(Page::Hang);
+            ground.due_since(ago + 1).await;
+        }
+        good.lead("Vera").await;
+        good.answers(Page::Status(200));
+        good.due_since(0).await;
+        for ground in [good, &hanging[0]] {
+            let works =
+                "update webhooks set failing_since = null where company_id = $1::text::uuid returning 1";
+            ground.acme.rows(works).await;
+        }
+        hanging[0].round().await;
+        assert_eq!((good.received().len(), good.waits().await), (2, 0));
+        // It was among the first four, which are all that are asked at the same time.
+        let paths: Vec<&str> = grounds.iter().map(|ground| ground.path.as_str()).collect();
+        let asked = Stand::get().website.requests("/site/");
+        let asked = asked.into_iter().map(|(path, _)| path).filter(|path| paths.contains(&path.as_str()));
+        let asked: Vec<String> = asked.skip(grounds.len()).collect();
+        let at = asked.iter().position(|path| *path == good.path).unwrap();
+        assert!(at < 4, "{at}: {asked:?}");
+        // What the round had no time for was not tried.
+        assert!(asked.len() < grounds.len(), "{asked:?}");
+        let tries = "select attempts::int, next_at <= now() from outbox where company_id = $1::text::uuid";
+        for ground in hanging {
+            let row = &ground.acme.rows(tries).await[0];
+            let tried = ground.received().len() == 2;
+            assert_eq!(
+                (row.get::<_, i32>(0), row.get::<_, bool>(1)),
+                if tried { (2, false) } else { (1, true) }
+            );
+        }
+    });
+}
+
+#[test]
+fn shares_of_the_budget_are_told_once_each() {
+    run(async {
+        let ground = Ground::new(&["budget.nearly_spent", "budget.spent"], Page::Status(200)).await;
+        let key = format!("test-steps-{}", uuid::Uuid::new_v4().simple());
+        ground.core.provider(&ground.acme, &key).await;
+        let sets = async |limit: u32| {
+            let limit = format!(
+                "update budgets set daily_limit_microusd = {limit} where company_id = $1::text::uuid returning 1"
+            );
+            ground.acme.rows(&limit).await;
+        };
+        let told = || -> Vec<Value> {
+            let bodies =
+                ground.received().into_iter().map(|(_, body)| serde_json::from_slice(&body).unwrap());
+            let mut told: Vec<Value> = bodies.collect();
+            told.sort_by_key(|told| told["data"]["percent"].as_u64());
+            told
+        };
+        // The budget becomes smaller than the answer that is on its way.
+        for limit in [1_000_000, 1, 1] {
+            sets(1_000_000).await;
+            let ask = Some(json!({ "message": "Do you fix leaks?" }));
+            let response = ground.core.serve(&ground.acme, "POST", "/v1/chat", &ground.visitor, ask).await;
+            sets(limit).await;
+            ground.core.stand.upstream.step(&key, 1_000);
+            assert_eq!(event(&read(response.into_body()).await, "done")["source"], "model");
+            ground.core.native.idle().await;
+            assert_eq!(told().len(), if limit > 1 { 0 } else { 3 });
+        }
+        let [half, most, all] = &told()[..] else { panic!("{:?}", told()) };
+        for (told, event, percent) in
+            [(half, "budget.nearly_spent", 50), (most, "budget.nearly_spent", 80), (all, "budget.spent", 100)]
+        {
+            assert_eq!((&told["type"], &told["data"]["percent"]), (&json!(event), &json!(percent)));
+            assert_eq!((&told["data"]["period"], &told["data"]["allowed"]), (&json!("day"), &json!(1)));
+            assert!(told["data"]["used"].as_u64().unwrap() >= 1, "{told}");
+        }
+        assert_eq!(ids(&ground.received()).len(), 3);
+    });
+}
+
+#[tokio::test]
+async fn the_built_worker_delivers_once_it_has_answered_and_follows_no_redirect() {
+    let stand = Stand::get();
+    let acme = Company::new(stand, "plumbing").await;
+    let (path, elsewhere) =
+        (format!("/site/{}", uuid::Uuid::new_v4()), format!("/site/{}", uuid::Uuid::new_v4()));
+    let new = json!({ "url": stand.website.url(&path), "events": ["lead.new"] });
+    let made = acme.owner(Method::POST, "/v1/webhooks", Some(new), 201).await;
+    let deliveries = format!("/v1/webhooks/{}/deliveries", made["webhook"]["webhook_id"].as_str().unwrap());
+    let visitor = acme.visitor().await;
+    // The newest delivery once it was tried; how many there are by then.
+    let tried = async |count: usize| {
+        for _ in 0..600 {
+            let listed = acme.owner(Method::GET, &deliveries, None, 200).await;
+            let [newest, ..] = &listed["deliveries"].as_array().unwrap()[..] else { panic!("{listed}") };
+            assert_eq!(listed["deliveries"].as_array().unwrap().len(), count);
+            if newest["state"] != "waiting" || !newest["last_error"].is_null() {
+                return newest.clone();
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+        }
+        panic!("it was not tried");
+    };
+    let lead = async || {
+        let lead = json!({ "name": "Vera", "phone": "555 0100", "message": "A leak." });
+        let (status, kept) = acme.call(&visitor.token, Method::POST, "/v1/leads", Some(lead)).await;
+        assert_eq!(status, 201, "{kept}");
+    };
+    stand.website.put(&path, Page::Hold);
+    lead().await;
+    // It has answered, though nobody has answered it.
+    stand.website.put(&path, Page::Status(200));
+    let delivered = tried(1).await;
+    assert_eq!(
+        (&delivered["state"], &delivered["attempts"]),
+        (&json!("delivered"), &json!(1)),
+        "{delivered}"
+    );
+    let [(_, headers, body)] = &stand.website.received(&path)[..] else { panic!("not once") };
+    let secret = made["secret"].as_str().unwrap();
+    assert_eq!(headers["webhook-signature"], signature(secret, headers, body).as_str());
+
+    stand.website.put(&path, Page::To(stand.website.url(&elsewhere)));
+    lead().await;
+    let redirected = tried(2).await;
+    assert_eq!(
+        (&redirected["state"], &redirected["last_status"]),
+        (&json!("waiting"), &json!(302)),
+        "{redirected}"
+    );
+    assert!(stand.website.requests(&elsewhere).is_empty(), "a redirect was followed");
 }
