@@ -86,7 +86,7 @@ fn delivery(delivery: &Value) -> Item {
     let status = delivery.get("last_status").and_then(Value::as_u64);
     let error = delivery.text("last_error");
     let attempts = delivery.get("attempts").and_then(Value::as_u64).unwrap_or_default();
-    let mut line = format!("Tried {attempts} times.");
+    let mut line = format!("Attempts: {attempts}.");
     if let Some(status) = status {
         line.push_str(&format!(" Answered {status}."));
     }

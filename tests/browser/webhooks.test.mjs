@@ -72,6 +72,11 @@ test("a webhook is added, its secret is shown once, and a test is signed with it
   assert.equal(JSON.parse(test.body).type, "webhook.test");
   assert.equal(test.headers["webhook-signature"], signed(secret, test));
 
+  // Asked first, and nothing is done without a yes.
+  page.once("dialog", (dialog) => dialog.dismiss());
+  await page.getByRole("button", { name: "New secret" }).click();
+  await press(page, "Test", "The test was taken.");
+  assert.equal(told.at(-1).headers["webhook-signature"], signed(secret, told.at(-1)));
   page.once("dialog", (dialog) => dialog.accept());
   await page.getByRole("button", { name: "New secret" }).click();
   const next = await shown(page);
@@ -104,7 +109,7 @@ test("what was given up says why, and is sent again", async () => {
   await page.getByRole("heading", { level: 1, name: "Deliveries" }).waitFor();
   const row = (event) => page.locator(".list > li").filter({ hasText: event });
   assert.match(await row("webhook.test").innerText(), /given up/);
-  await row("webhook.test").getByText("Tried 1 times. Answered 500. What was wrong: it answered 500.").waitFor();
+  await row("webhook.test").getByText("Attempts: 1. Answered 500. What was wrong: it answered 500.").waitFor();
   await row("lead.new").waitFor();
   await looks(page, "deliveries");
   const given = told.at(-1);
