@@ -70,6 +70,18 @@ impl TenantScope {
         TenantKey(format!("mails_sent:{{{}}}:{day}", self.tag()))
     }
 
+    /// How many mails of notices an address (by its hash) got in an hour (Unix time / 3600): a counter.
+    #[must_use]
+    pub fn key_notices_to(&self, email_hash: &str, hour: u64) -> TenantKey {
+        TenantKey(format!("notices_to:{{{}}}:{email_hash}:{hour}", self.tag()))
+    }
+
+    /// How many mails of notices the company sent on a day (Unix time / 86400): a counter.
+    #[must_use]
+    pub fn key_notices_sent(&self, day: u64) -> TenantKey {
+        TenantKey(format!("notices_sent:{{{}}}:{day}", self.tag()))
+    }
+
     /// How often links were asked for in an hour (Unix time / 3600), for an e-mail address or by a network address (either by
     /// its hash): a counter.
     #[must_use]

@@ -62,5 +62,6 @@ mod tools;
 mod trials;
 mod turn;
 mod two_step;
+mod webhooks;
 mod website;
 mod widget;
