@@ -69,7 +69,7 @@ async fn worker(url: &str) -> anyhow::Result<Client> {
     connect(url).await.context("cannot connect as the worker's role; check its URL")
 }
 
-async fn connect(url: &str) -> anyhow::Result<Client> {
+pub(crate) async fn connect(url: &str) -> anyhow::Result<Client> {
     let (client, connection) = tokio_postgres::connect(url, NoTls).await?;
     // The task ends with its client; what it has to say about a broken connection, the client's next call says too.
     tokio::spawn(connection);

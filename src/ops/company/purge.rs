@@ -193,10 +193,8 @@ async fn last(owner: &Client, company: &str) -> anyhow::Result<[(String, u64); 2
     owner.execute(NOBODY, &[&FIRST]).await?;
     let row = owner.query_one(LAST, &[&company, &FIRST]).await;
     let row = row.map_err(|error| anyhow::anyhow!("the company's row: {}", refusal(&error)))?;
-    let hosts: i64 = row.try_get("hosts")?;
-    let companies = owner.execute(COMPANY_DELETE, &[&company]).await;
-    let companies = companies.map_err(|error| anyhow::anyhow!("the company's row: {}", refusal(&error)))?;
-    Ok([("hosts".to_owned(), hosts.try_into()?), ("companies".to_owned(), companies)])
+    let (hosts, companies): (i64, i64) = (row.try_get("hosts")?, row.try_get("companies")?);
+    Ok([("hosts".to_owned(), hosts.try_into()?), ("companies".to_owned(), companies.try_into()?)])
 }
 
 /// Where addresses of deleted companies are: the nil id stands before every company, so that no round ever comes to it.
@@ -214,10 +212,11 @@ with kept as (
 ),
 freed as (
     delete from hosts where company_id = $1::text::uuid and kind = 'custom' returning 1
+),
+gone as (
+    delete from companies where company_id = $1::text::uuid returning 1
 )
-select (select count(*) from kept) + (select count(*) from freed) as hosts";
-
-const COMPANY_DELETE: &str = "delete from companies where company_id = $1::text::uuid";
+select (select count(*) from kept) + (select count(*) from freed) as hosts, (select count(*) from gone) as companies";
 
 const MOMENT: &str = "select to_char(clock_timestamp() at time zone 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"')";
 
