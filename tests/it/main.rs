@@ -38,6 +38,7 @@ mod isolation;
 mod keys;
 mod knockouts;
 mod library;
+mod lifecycle;
 mod limiter_model;
 mod limits;
 mod llm;

@@ -45,7 +45,7 @@ pub async fn row_security(owner: &Client) -> Verdict {
     let rows = owner.query(ROW_SECURITY, &[]).await?;
     let mut open = Vec::new();
     for row in &rows {
-        if !row.try_get::<_, bool>("walled")? {
+        if !row.try_get::<_, Option<bool>>("walled")?.unwrap_or_default() {
             open.push(row.try_get::<_, String>("name")?);
         }
     }
@@ -62,20 +62,16 @@ pub async fn row_security(owner: &Client) -> Verdict {
 const ROW_SECURITY: &str = "
 select c.relname::text as name,
        c.relrowsecurity and c.relforcerowsecurity
-       and 1 = (select count(*)
-                from pg_policy p
-                where p.polrelid = c.oid and p.polcmd = '*' and p.polpermissive
-                  and p.polroles = array[(select r.oid from pg_roles r where r.rolname = 'bulkhead_runtime')]
-                  and pg_get_expr(p.polqual, p.polrelid) = pg_get_expr(p.polwithcheck, p.polrelid)
-                  and pg_get_expr(p.polqual, p.polrelid)
-                      like '(company_id = (( SELECT current_setting(''app.current_company_id''::text)%))::uuid)')
-       and not exists (select from pg_policy p
-                       where p.polrelid = c.oid and p.polcmd <> '*'
-                         and p.polroles <> array[(select r.oid from pg_roles r where r.rolname = 'bulkhead_directory')])
+       and count(*) = 1 and min(p.cmd) = 'ALL' and min(p.permissive) = 'PERMISSIVE'
+       and min(p.roles::text) = '{bulkhead_runtime}' and min(p.with_check) = min(p.qual)
+       and min(p.qual) = '(company_id = (( SELECT current_setting(''app.current_company_id''::text) AS current_setting))::uuid)'
        as walled
 from pg_class c
 join pg_attribute a on a.attrelid = c.oid and a.attname = 'company_id' and not a.attisdropped
+left join pg_policies p
+    on p.schemaname = 'public' and p.tablename = c.relname and not p.roles <@ array['bulkhead_directory']::name[]
 where c.relnamespace = 'public'::regnamespace and c.relkind in ('r', 'p')
+group by c.oid, c.relname, c.relrowsecurity, c.relforcerowsecurity
 order by 1";
 
 /// Companies have templates to start from.
