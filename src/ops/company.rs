@@ -82,7 +82,8 @@ impl Which {
         let id = self.company.parse::<CompanyId>().map(|id| id.to_string()).unwrap_or_default();
         ensure!(id != FIRST, "this is where addresses of deleted companies are kept; it is no company");
         let row = owner.query_opt(COMPANY_FIND, &[&id, &self.company]).await?;
-        let row = row.with_context(|| format!("there is no company {}: give its slug or its id", self.company))?;
+        let row =
+            row.with_context(|| format!("there is no company {}: give its slug or its id", self.company))?;
         let after: Option<String> = row.try_get("after")?;
         let due = row.try_get("due")?;
         Ok(Found {
@@ -121,7 +122,10 @@ set local bytea_output = 'hex'";
 
 /// The number of the newest migration.
 async fn schema(owner: &Client) -> anyhow::Result<i32> {
-    Ok(owner.query_one("select coalesce(max(version), 0) from refinery_schema_history", &[]).await?.try_get(0)?)
+    Ok(owner
+        .query_one("select coalesce(max(version), 0) from refinery_schema_history", &[])
+        .await?
+        .try_get(0)?)
 }
 
 /// Why the database refused, without the row that it refused: that could be anybody's data.

@@ -92,8 +92,10 @@ impl Report {
 /// Runs the command.
 pub async fn run(args: Args) -> anyhow::Result<()> {
     let mut report = Report::default();
-    let owner = connected(&mut report, "database, as its owner", &args.database_url, "DATABASE_OWNER_URL").await;
-    let worker = connected(&mut report, "database, as the worker", &args.worker_database_url, "DATABASE_URL").await;
+    let owner =
+        connected(&mut report, "database, as its owner", &args.database_url, "DATABASE_OWNER_URL").await;
+    let worker =
+        connected(&mut report, "database, as the worker", &args.worker_database_url, "DATABASE_URL").await;
     if let Some(owner) = &owner {
         report.add("server version", database::version(owner, args.development).await);
         report.add("migrations", database::migrations(owner).await);
@@ -104,7 +106,7 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
     if let (Some(owner), Some(worker)) = (&owner, &worker) {
         report.add("worker's role", database::role(owner, worker).await);
         report.add("worker's grants", database::grants(owner).await);
-        report.add("closed without a company", database::closed(worker).await);
+        report.add("closed without a company", database::closed(owner, worker).await);
     }
     match (&args.master_keys, &owner) {
         (Some(setting), Some(owner)) => report.add("master keys", keys::ring(setting, owner).await),

@@ -132,7 +132,8 @@ pub fn check(path: &Path) -> anyhow::Result<Manifest> {
         ensure!(found.insert(name.to_owned(), summing.sum()).is_none(), "{name} is in it twice");
         Ok(())
     })?;
-    let manifest = manifest.context("it has no manifest: it is no archive of a company, or it was cut off")?;
+    let manifest =
+        manifest.context("it has no manifest: it is no archive of a company, or it was cut off")?;
     ensure!(
         manifest.format == FORMAT,
         "its format is {}, and this version reads {FORMAT} alone",

@@ -64,8 +64,12 @@ async fn write(
     schema: i32,
     without_secrets: bool,
 ) -> anyhow::Result<Manifest> {
-    let transaction =
-        worker.build_transaction().isolation_level(IsolationLevel::RepeatableRead).read_only(true).start().await?;
+    let transaction = worker
+        .build_transaction()
+        .isolation_level(IsolationLevel::RepeatableRead)
+        .read_only(true)
+        .start()
+        .await?;
     enter(&transaction, &found.id).await?;
     plain(&transaction).await?;
     let mut manifest = Manifest {
@@ -87,7 +91,12 @@ async fn write(
         let sum = table.read(&transaction, &found.id, without_secrets, |line| writer.row(line)).await;
         let sum = sum.with_context(|| format!("table {}", table.name))?;
         writer.table(&table.name, sum.bytes)?;
-        manifest.tables.push(Part { file: file_of(&table.name), table: table.name, columns: table.columns, sum });
+        manifest.tables.push(Part {
+            file: file_of(&table.name),
+            table: table.name,
+            columns: table.columns,
+            sum,
+        });
     }
     writer.finish(&manifest)?;
     Ok(manifest)
@@ -100,7 +109,10 @@ fn notes(without_secrets: bool) -> Vec<String> {
         "Provider keys, identity secrets and second steps are sealed under the master keys of the deployment it comes from: \
          they open elsewhere only where MASTER_KEYS holds those too. Passwords and API keys are hashes, and work as they are."
     };
-    vec![note.to_owned(), "It holds personal data: keep it as you keep the database, and no longer than needed.".to_owned()]
+    vec![
+        note.to_owned(),
+        "It holds personal data: keep it as you keep the database, and no longer than needed.".to_owned(),
+    ]
 }
 
 const MOMENT: &str = "select to_char(now() at time zone 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"')";

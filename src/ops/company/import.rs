@@ -110,7 +110,8 @@ impl Import<'_> {
     }
 
     fn insert(&self, part: &Part) -> anyhow::Result<String> {
-        let table = self.tables.get(&part.table).with_context(|| format!("there is no table {} here", part.table))?;
+        let table =
+            self.tables.get(&part.table).with_context(|| format!("there is no table {} here", part.table))?;
         ensure!(table.columns == part.columns, "table {} has other columns here", part.table);
         let (name, columns) = (quoted(&table.name), table.listed());
         Ok(format!(
@@ -124,7 +125,9 @@ impl Import<'_> {
             return Ok(Some(line.trim_end().to_owned()));
         };
         let mut row: Value = serde_json::from_str(line).context("a row is no JSON")?;
-        let kept = table == "companies" || (row.get("kind").is_some_and(|kind| kind == "slug") && row.get("released_at").is_none_or(Value::is_null));
+        let kept = table == "companies"
+            || (row.get("kind").is_some_and(|kind| kind == "slug")
+                && row.get("released_at").is_none_or(Value::is_null));
         let fields = row.as_object_mut().context("a row is no JSON object")?;
         fields.insert(if table == "companies" { "slug" } else { "host" }.to_owned(), slug.into());
         Ok(kept.then(|| row.to_string()))
@@ -144,9 +147,11 @@ impl Import<'_> {
         if let Err(error) = transaction.execute(insert, &[&*batch]).await {
             match error.code() {
                 Some(&SqlState::UNIQUE_VIOLATION) if part.table == "hosts" => {
-                    bail!("one of its addresses is taken here, or was given up here of late: give it another with --slug")
+                    bail!(
+                        "one of its addresses is taken here, or was given up here of late: give it another with --slug"
+                    )
                 }
-                Some(&SqlState::INSUFFICIENT_PRIVILEGE) => {
+                Some(&SqlState::INSUFFICIENT_PRIVILEGE) if refusal(&error).contains("row-level security") => {
                     bail!("table {} holds a row of another company: somebody changed the archive", part.table)
                 }
                 _ => bail!("table {}: {}", part.table, refusal(&error)),

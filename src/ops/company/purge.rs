@@ -67,7 +67,10 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
 
 async fn request(args: &Args, found: &Found) -> anyhow::Result<()> {
     if let Some(deletion) = &found.deletion {
-        say(&format!("the deletion of {} was asked for already and may begin at {}", found.slug, deletion.after));
+        say(&format!(
+            "the deletion of {} was asked for already and may begin at {}",
+            found.slug, deletion.after
+        ));
         return Ok(());
     }
     let mut worker = args.which.place.worker().await?;
@@ -83,7 +86,10 @@ async fn request(args: &Args, found: &Found) -> anyhow::Result<()> {
 async fn purge(args: &Args, owner: &Client, found: &Found) -> anyhow::Result<()> {
     let deletion = found.deletion.as_ref();
     let deletion = deletion.with_context(|| {
-        format!("nobody asked for the deletion of {}; begin with bulkhead company delete {} --request", found.slug, found.slug)
+        format!(
+            "nobody asked for the deletion of {}; begin with bulkhead company delete {} --request",
+            found.slug, found.slug
+        )
     })?;
     ensure!(
         deletion.due || args.now,
@@ -92,8 +98,10 @@ async fn purge(args: &Args, owner: &Client, found: &Found) -> anyhow::Result<()>
         deletion.after
     );
     ensure!(found.suspended, "{} still answers: ask for its deletion again", found.slug);
-    let keys = master_keys(args.master_keys.as_deref().context("set MASTER_KEYS: the newest signs the receipt")?)?;
-    let url = args.redis_url.as_deref().context("set REDIS_URL: the company's keys in Redis are to go as well")?;
+    let keys =
+        master_keys(args.master_keys.as_deref().context("set MASTER_KEYS: the newest signs the receipt")?)?;
+    let url =
+        args.redis_url.as_deref().context("set REDIS_URL: the company's keys in Redis are to go as well")?;
     let mut redis = redis(url).await?;
     let path = args.receipt.as_deref().context("name the receipt's file")?;
     let mut file = new_file(path)?;
@@ -102,7 +110,9 @@ async fn purge(args: &Args, owner: &Client, found: &Found) -> anyhow::Result<()>
         Err(error) => {
             // Nothing is in it. That it cannot be removed is not what went wrong first.
             let _ = std::fs::remove_file(path);
-            return Err(error.context("the deletion is not complete; run the command again, it goes on from there"));
+            return Err(
+                error.context("the deletion is not complete; run the command again, it goes on from there")
+            );
         }
     };
     let (rows, redis_keys) = (done.rows.values().sum(), done.redis_keys);
@@ -129,7 +139,7 @@ fn sign(receipt: Receipt, keys: &Rewrap, file: &mut std::fs::File) -> anyhow::Re
 /// Deletes all of it and looks for traces.
 async fn delete(owner: &Client, redis: &mut MultiplexedConnection, found: &Found) -> anyhow::Result<Receipt> {
     // A worker may have its host in mind for that long, and would write to Redis again.
-    let left = REMEMBERED_S - found.suspended_s.unwrap_or_default();
+    let left = REMEMBERED_S - found.suspended_s.unwrap_or_default().max(0.0);
     if left > 0.0 {
         say(&format!("waiting {left:.0} seconds until no worker remembers its hosts"));
         tokio::time::sleep(Duration::from_secs_f64(left)).await;
@@ -138,7 +148,8 @@ async fn delete(owner: &Client, redis: &mut MultiplexedConnection, found: &Found
     let tables = tables::all(owner).await?;
     for table in tables.iter().rev() {
         if !["companies", "hosts"].contains(&table.name.as_str()) {
-            let number = empty(owner, table, &found.id).await.with_context(|| format!("table {}", table.name))?;
+            let number =
+                empty(owner, table, &found.id).await.with_context(|| format!("table {}", table.name))?;
             rows.insert(table.name.clone(), number);
         }
     }
@@ -280,7 +291,8 @@ async fn walk(
     loop {
         let mut scan = cmd("SCAN");
         scan.arg(cursor).arg("MATCH").arg(format!("*{{{company}}}*")).arg("COUNT").arg(1_000);
-        let (next, keys): (u64, Vec<Vec<u8>>) = scan.query_async(redis).await.context("Redis does not answer")?;
+        let (next, keys): (u64, Vec<Vec<u8>>) =
+            scan.query_async(redis).await.context("Redis does not answer")?;
         if !keys.is_empty() {
             call(redis, keys).await?;
         }

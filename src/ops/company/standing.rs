@@ -13,7 +13,7 @@ use crate::keys::{id, say, within};
 #[derive(clap::Args)]
 pub struct Args {
     #[command(flatten)]
-    which: Which,
+    pub(super) which: Which,
 }
 
 /// `bulkhead company suspend`.
@@ -45,7 +45,10 @@ pub async fn resume(args: Args) -> anyhow::Result<()> {
     transaction.execute(AUDIT.text(), &[&scope, &Param::from(event.as_str()), &action]).await?;
     transaction.commit().await?;
     let called_off = if found.deletion.is_some() { ", its deletion called off" } else { "" };
-    say(&format!("{} answers again{called_off}: people sign in anew, and programs need new API keys", found.slug));
+    say(&format!(
+        "{} answers again{called_off}: people sign in anew, and programs need new API keys",
+        found.slug
+    ));
     Ok(())
 }
 

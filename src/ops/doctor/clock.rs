@@ -22,7 +22,11 @@ pub fn compare(there: f64, here: f64) -> Verdict {
     let ahead = there - here;
     if ahead.abs() > MOST_S {
         return Err(wrong(
-            format!("{:.0} seconds {} this machine's", ahead.abs(), if ahead > 0.0 { "ahead of" } else { "behind" }),
+            format!(
+                "{:.0} seconds {} this machine's",
+                ahead.abs(),
+                if ahead > 0.0 { "ahead of" } else { "behind" }
+            ),
             "set both by network time (NTP)",
         ));
     }

@@ -9,7 +9,10 @@ use crate::keys::{master_keys, nonce};
 /// Reads the setting, and opens one provider key of each master key that any is under.
 pub async fn ring(setting: &str, owner: &Client) -> Verdict {
     let keys = master_keys(setting).map_err(|error| {
-        wrong(format!("{error}"), "set MASTER_KEYS as the worker has it: number:key, newest first, each 32 bytes in base64url")
+        wrong(
+            format!("{error}"),
+            "set MASTER_KEYS as the worker has it: number:key, newest first, each 32 bytes in base64url",
+        )
     })?;
     let numbers = keys.numbers();
     let mut opened = 0;
@@ -32,7 +35,10 @@ pub async fn ring(setting: &str, owner: &Client) -> Verdict {
     }
     let newest = numbers.first().map_or("none".to_owned(), |number| number.to_string());
     Ok(match opened {
-        0 => format!("{} of them, {newest} the newest; nothing is sealed yet that could be tried", numbers.len()),
+        0 => format!(
+            "{} of them, {newest} the newest; nothing is sealed yet that could be tried",
+            numbers.len()
+        ),
         _ => format!("{} of them, {newest} the newest; they open what is sealed", numbers.len()),
     })
 }

@@ -21,7 +21,8 @@ pub async fn sql(http: &Client, url: &str, database_url: &str) -> Verdict {
         .post(url)
         .header("neon-connection-string", database_url)
         .json(&json!({ "query": "select 'well' as all_is", "params": [] }));
-    let (status, value) = answer(request, "check SQL_URL, and that the gateway runs: it says why not when it starts").await?;
+    let (status, value) =
+        answer(request, "check SQL_URL, and that the gateway runs: it says why not when it starts").await?;
     match (status, value.pointer("/rows/0/all_is")) {
         (StatusCode::OK, Some(well)) if well == "well" => Ok("answers a statement".to_owned()),
         (StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN, _) => Err(wrong(
@@ -43,7 +44,9 @@ pub async fn redis(http: &Client, url: &str, token: &str) -> Verdict {
         (StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN, _) => {
             Err(wrong("refuses the token", "give gateway and worker the same token"))
         }
-        (status, _) => Err(wrong(format!("answers {status}"), "see that Redis itself runs, and the gateway's log")),
+        (status, _) => {
+            Err(wrong(format!("answers {status}"), "see that Redis itself runs, and the gateway's log"))
+        }
     }
 }
 
@@ -74,7 +77,12 @@ pub async fn token(http: &Client, url: &str) -> Verdict {
     }
 }
 
-async fn command(http: &Client, url: &str, token: &str, command: Value) -> Result<(StatusCode, Value), Wrong> {
+async fn command(
+    http: &Client,
+    url: &str,
+    token: &str,
+    command: Value,
+) -> Result<(StatusCode, Value), Wrong> {
     let request = http.post(url).bearer_auth(token).json(&command);
     answer(request, "check UPSTASH_REDIS_REST_URL, and that the gateway runs").await
 }
@@ -144,7 +152,9 @@ impl Site<'_> {
         let host = format!("{label}{}", root.host_str().unwrap_or_default());
         let host_with_port = root.port().map_or(host.clone(), |port| format!("{host}:{port}"));
         if let Some(reached) = self.reached {
-            root = reached.parse().map_err(|_| wrong("--worker-url is no URL", "write it as http://host:port"))?;
+            root = reached
+                .parse()
+                .map_err(|_| wrong("--worker-url is no URL", "write it as http://host:port"))?;
         } else {
             root.set_host(Some(&host)).map_err(|_| wrong("ROOT_URL is no URL", mend))?;
         }
