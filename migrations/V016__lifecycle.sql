@@ -3,8 +3,7 @@
 -- Columns, and no table of their own: they go when the company goes, and its receipt is kept elsewhere.
 alter table companies
     add column suspended_at timestamptz,
-    add column delete_after timestamptz,
-    add check (delete_after is null or suspended_at is not null);
+    add column delete_after timestamptz;
 comment on column companies.suspended_at is 'since when its hosts answer as if they were not there; null while active';
 comment on column companies.delete_after is 'deletion was asked for, and may begin then: until then it can be called off; null: nobody asked';
 grant update (suspended_at, delete_after) on companies to bulkhead_runtime;

@@ -197,3 +197,109 @@ const LINE_LIMIT: u64 = 16 << 20;
 
 /// Bytes of a manifest.
 const MANIFEST_LIMIT: u64 = 4 << 20;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A folder of the test's own, gone with it.
+    struct Folder(std::path::PathBuf);
+
+    impl Folder {
+        fn new() -> Self {
+            let name = crate::keys::id().unwrap();
+            let folder = std::env::temp_dir().join(format!("bulkhead-archive-{name}"));
+            std::fs::create_dir(&folder).unwrap();
+            Self(folder)
+        }
+    }
+
+    impl Drop for Folder {
+        fn drop(&mut self) {
+            let _ = std::fs::remove_dir_all(&self.0);
+        }
+    }
+
+    /// An archive of two tables, the second of them empty, whose manifest is changed before it is written.
+    fn write(path: &Path, change: impl FnOnce(&mut Manifest)) {
+        let mut writer = Writer::new(path).unwrap();
+        let mut manifest = Manifest {
+            format: FORMAT,
+            schema: 16,
+            company_id: "c".into(),
+            slug: "acme".into(),
+            exported_at: "2026-01-01T00:00:00Z".into(),
+            secrets: "sealed".into(),
+            notes: vec![],
+            tables: vec![],
+            left_out: BTreeMap::new(),
+        };
+        for (table, rows) in [("companies", &["{\"a\":1}\n", "{\"a\":\"ü\"}\n"][..]), ("users", &[])] {
+            let mut summing = Summing::default();
+            for row in rows {
+                summing.line(row.as_bytes());
+                writer.row(row.as_bytes()).unwrap();
+            }
+            let sum = summing.sum();
+            writer.table(table, sum.bytes).unwrap();
+            manifest.tables.push(Part { table: table.into(), file: file_of(table), columns: vec![], sum });
+        }
+        change(&mut manifest);
+        writer.finish(&manifest).unwrap();
+    }
+
+    /// What is said of an archive whose manifest was changed so; empty when it is good.
+    fn said(change: impl FnOnce(&mut Manifest)) -> String {
+        let folder = Folder::new();
+        let path = folder.0.join("archive.tar.gz");
+        write(&path, change);
+        check(&path).err().map(|error| format!("{error:#}")).unwrap_or_default()
+    }
+
+    #[test]
+    fn what_was_written_is_read() {
+        let folder = Folder::new();
+        let path = folder.0.join("archive.tar.gz");
+        write(&path, |_| ());
+        let manifest = check(&path).unwrap();
+        let rows: Vec<u64> = manifest.tables.iter().map(|part| part.sum.rows).collect();
+        assert_eq!((manifest.slug.as_str(), rows), ("acme", vec![2, 0]));
+        // Nothing is written over, and nothing of the waiting rows stays.
+        assert!(Writer::new(&path).is_err());
+        assert_eq!(std::fs::read_dir(&folder.0).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn what_is_not_as_its_manifest_says_is_refused() {
+        assert_eq!(said(|_| ()), "");
+        for (expected, change) in [
+            ("its format is 2", (|manifest| manifest.format = 2) as fn(&mut Manifest)),
+            ("table companies was changed", |manifest| manifest.tables.first_mut().unwrap().sum.rows = 3),
+            ("table companies was changed", |manifest| {
+                manifest.tables.first_mut().unwrap().sum.sha256 = "0".repeat(64)
+            }),
+            ("knows nothing", |manifest| drop(manifest.tables.pop())),
+            ("table users is missing", |manifest| {
+                let sum = Sum { rows: 0, bytes: 0, sha256: String::new() };
+                let (table, file) = ("users".to_owned(), file_of("users"));
+                manifest.tables.push(Part { table, file, columns: vec![], sum });
+            }),
+            ("another file", |manifest| manifest.tables.first_mut().unwrap().file = "/etc/passwd".into()),
+        ] {
+            let said = said(change);
+            assert!(said.contains(expected), "{expected}: {said}");
+        }
+    }
+
+    #[test]
+    fn half_an_archive_is_none() {
+        let folder = Folder::new();
+        let path = folder.0.join("archive.tar.gz");
+        write(&path, |_| ());
+        let whole = std::fs::read(&path).unwrap();
+        for length in [0, 1, whole.len() / 2] {
+            std::fs::write(&path, whole.get(..length).unwrap()).unwrap();
+            assert!(check(&path).is_err(), "{length} of {} bytes", whole.len());
+        }
+    }
+}
