@@ -168,7 +168,12 @@ fn what_is_sealed_again_opens_under_the_newest_alone() {
 
 #[test]
 fn a_receipt_stands_under_its_master_key_as_it_was_signed_and_not_otherwise() {
-    let (old, both, other) = (Rewrap(ring(&[1])), Rewrap(ring(&[2, 1])), Rewrap(ring(&[3])));
+    let rewrap = |numbers: &[u8]| {
+        let pair = |n: &u8| format!("{n}:{}", Base64UrlUnpadded::encode_string(&[*n; 32]));
+        let text = numbers.iter().map(pair).collect::<Vec<_>>().join(",");
+        Rewrap::parse(&|_| Some(text.clone())).unwrap()
+    };
+    let (old, both, other) = (rewrap(&[1]), rewrap(&[2, 1]), rewrap(&[3]));
     let (number, signature) = old.receipt_sign("deleted").unwrap();
     assert_eq!((number, signature.len()), (1, 64));
     assert!(
