@@ -4,7 +4,7 @@
 //! It never guesses: a field that is missing, unknown or of another kind is an error that names it.
 //!
 //! A structure is read as the list of its fields, which are put in their order first. So the code that serde derives for it is
-//! there once, and without the half that looks for names: what a map costs in wasm, for each of some two hundred structures.
+//! there once, and without the half that looks for names: what a map costs in wasm, for each structure.
 
 use std::fmt;
 use std::rc::Rc;

@@ -308,7 +308,6 @@ pub(crate) struct Open {
 }
 
 /// Whether the company is open now, by its own clock: on a day on which it is closed it is not, whatever the week says.
-/// Whether the company is open now, by its own clock.
 pub(crate) const OPEN_READ: TenantSql = crate::sql!(
     "select exists (
          select from opening_hours h

@@ -1,6 +1,6 @@
 //! Websites: reads a few pages of a company's own, politely, for their texts.
 //!
-//! It never goes where an address may not lead ([`address`]), follows no redirect but by hand and to the same website, sends
+//! It never goes where an address may not lead (`address`), follows no redirect but by hand and to the same website, sends
 //! no cookie and no key, and reads no more than so many pages, bytes and seconds.
 
 pub(crate) mod address;
