@@ -2,10 +2,12 @@
 //! It never reads or writes two companies' rows in one statement, but for the last look whether a deleted one left a trace.
 
 mod archive;
+mod deletion;
 mod export;
 mod import;
 mod purge;
 mod receipt;
+mod redis;
 mod standing;
 mod tables;
 
@@ -33,7 +35,9 @@ enum Command {
     /// Undo that; people sign in again, and programs need new keys.
     Resume(standing::Args),
     /// Ask for a company's deletion, call it off, or carry it out.
-    Delete(purge::Args),
+    Delete(deletion::Args),
+    /// Carry out every deletion whose time has come; run it from a timer.
+    Purge(deletion::Due),
     /// Check that a receipt of a deletion is one of this deployment's, unchanged.
     Receipt(receipt::Args),
 }
@@ -45,7 +49,8 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
         Command::Import(args) => import::run(args).await,
         Command::Suspend(args) => standing::suspend(args).await,
         Command::Resume(args) => standing::resume(args).await,
-        Command::Delete(args) => purge::run(args).await,
+        Command::Delete(args) => deletion::run(args).await,
+        Command::Purge(args) => deletion::due(args).await,
         Command::Receipt(args) => receipt::run(&args),
     }
 }
@@ -74,26 +79,31 @@ struct Deletion {
     /// When it may begin, ISO 8601.
     after: String,
     due: bool,
+    /// Whether it has begun: then nobody can call it off.
+    begun: bool,
 }
 
 impl Which {
     /// Looks the company up as the owner: it may be suspended, and then the worker's role does not find it by its slug.
     async fn find(&self, owner: &Client) -> anyhow::Result<Found> {
-        let id = self.company.parse::<CompanyId>().map(|id| id.to_string()).unwrap_or_default();
-        ensure!(id != FIRST, "this is where addresses of deleted companies are kept; it is no company");
-        let row = owner.query_opt(COMPANY_FIND, &[&id, &self.company]).await?;
-        let row =
-            row.with_context(|| format!("there is no company {}: give its slug or its id", self.company))?;
-        let after: Option<String> = row.try_get("after")?;
-        let due = row.try_get("due")?;
-        Ok(Found {
-            id: row.try_get("id")?,
-            slug: row.try_get("slug")?,
-            suspended: row.try_get("suspended")?,
-            suspended_s: row.try_get("suspended_s")?,
-            deletion: after.map(|after| Deletion { after, due }),
-        })
+        find(owner, &self.company).await
     }
+}
+
+async fn find(owner: &Client, company: &str) -> anyhow::Result<Found> {
+    let id = company.parse::<CompanyId>().map(|id| id.to_string()).unwrap_or_default();
+    ensure!(id != FIRST, "this is where addresses of deleted companies are kept; it is no company");
+    let row = owner.query_opt(COMPANY_FIND, &[&id, &company]).await?;
+    let row = row.with_context(|| format!("there is no company {company}: give its slug or its id"))?;
+    let after: Option<String> = row.try_get("after")?;
+    let (due, begun) = (row.try_get("due")?, row.try_get("begun")?);
+    Ok(Found {
+        id: row.try_get("id")?,
+        slug: row.try_get("slug")?,
+        suspended: row.try_get("suspended")?,
+        suspended_s: row.try_get("suspended_s")?,
+        deletion: after.map(|after| Deletion { after, due, begun }),
+    })
 }
 
 /// An empty id is none.
@@ -101,7 +111,7 @@ const COMPANY_FIND: &str = "
 select c.company_id::text as id, c.slug, c.status = 'suspended' as suspended,
        extract(epoch from clock_timestamp() - c.suspended_at)::float8 as suspended_s,
        to_char(c.delete_after at time zone 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"') as after,
-       coalesce(c.delete_after <= now(), false) as due
+       coalesce(c.delete_after <= now(), false) as due, c.deleted_so_far is not null as begun
 from companies c
 where c.company_id = nullif($1::text, '')::uuid
    or c.company_id = (select h.company_id

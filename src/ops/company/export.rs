@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, ensure};
 use tokio_postgres::{Client, IsolationLevel};
 
 use super::archive::{FORMAT, Manifest, Part, Writer, file_of};
@@ -29,6 +29,11 @@ pub struct Args {
 pub async fn run(args: Args) -> anyhow::Result<()> {
     let owner = args.which.place.owner().await?;
     let found = args.which.find(&owner).await?;
+    ensure!(
+        !found.deletion.as_ref().is_some_and(|deletion| deletion.begun),
+        "the deletion of {} has begun: what is left of it is no whole company",
+        found.slug
+    );
     let (all, schema) = (tables::all(&owner).await?, schema(&owner).await?);
     let mut worker = args.which.place.worker().await?;
     let writer = Writer::new(&args.out)?;

@@ -23,7 +23,7 @@ pub struct Args {
 }
 
 /// What was deleted. What is signed is its compact JSON, the fields in this order.
-#[derive(Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 pub struct Receipt {
     /// 1.
     pub format: u32,
@@ -35,7 +35,7 @@ pub struct Receipt {
     pub deleted_at: String,
     /// Rows deleted, by table.
     pub rows: BTreeMap<String, u64>,
-    /// Keys deleted in Redis.
+    /// Keys deleted in Redis; where the deletion was cut off just then, those of that run are not in it.
     pub redis_keys: u64,
     /// Rows, by table, and keys of Redis in which its id was still found afterwards; none, if all went well.
     pub traces: BTreeMap<String, u64>,
@@ -54,10 +54,10 @@ const ALGORITHM: &str = "HMAC-SHA256";
 
 impl Receipt {
     /// Signs it under the newest master key and writes it.
-    pub fn write(self, keys: &Rewrap, file: &mut File) -> anyhow::Result<()> {
-        let text = serde_json::to_string(&self)?;
+    pub fn write(&self, keys: &Rewrap, file: &mut File) -> anyhow::Result<()> {
+        let text = serde_json::to_string(self)?;
         let (master_key, signature) = keys.receipt_sign(&text).context("MASTER_KEYS is empty")?;
-        let signed = Signed { receipt: self, algorithm: ALGORITHM.to_owned(), master_key, signature };
+        let signed = Signed { receipt: self.clone(), algorithm: ALGORITHM.to_owned(), master_key, signature };
         writeln!(file, "{}", serde_json::to_string_pretty(&signed)?)?;
         file.sync_all().context("the receipt could not be written to the disk")
     }

@@ -1,6 +1,7 @@
 //! `bulkhead company suspend` and `resume`, and what a deletion asks for and calls off.
 //! Whatever opens the company is ended first, and all of it in one transaction, as the worker's role.
 
+use anyhow::ensure;
 use bulkhead::tenant::TenantSql;
 use tokio_postgres::Client;
 use tokio_postgres::types::ToSql;
@@ -34,21 +35,30 @@ pub async fn suspend(args: Args) -> anyhow::Result<()> {
 /// `bulkhead company resume`: calls a deletion off as well.
 pub async fn resume(args: Args) -> anyhow::Result<()> {
     let (found, mut worker) = open(&args.which).await?;
-    if !found.suspended {
+    if !found.suspended && found.deletion.is_none() {
         say(&format!("{} is not suspended", found.slug));
         return Ok(());
     }
     let transaction = within(&mut worker, &found.id).await?;
     let scope = Param::from(found.id.as_str());
-    transaction.execute(COMPANY_RESUME.text(), &[&scope]).await?;
-    let (event, action) = (id()?, Param::from("company.resumed"));
+    ensure!(
+        transaction.execute(COMPANY_RESUME.text(), &[&scope]).await? == 1,
+        "the deletion of {} has begun, and cannot be called off any more",
+        found.slug
+    );
+    let (event, action) =
+        (id()?, Param::from(if found.suspended { "company.resumed" } else { "company.deletion_cancelled" }));
     transaction.execute(AUDIT.text(), &[&scope, &Param::from(event.as_str()), &action]).await?;
     transaction.commit().await?;
     let called_off = if found.deletion.is_some() { ", its deletion called off" } else { "" };
-    say(&format!(
-        "{} answers again{called_off}: people sign in anew, and programs need new API keys",
-        found.slug
-    ));
+    say(&if found.suspended {
+        format!(
+            "{} answers again{called_off}: people sign in anew, and programs need new API keys",
+            found.slug
+        )
+    } else {
+        format!("{} goes on as before{called_off}", found.slug)
+    });
     Ok(())
 }
 
@@ -90,14 +100,14 @@ const LINKS_END: TenantSql = bulkhead::sql!("delete from account_links where com
 
 const COMPANY_SUSPEND: TenantSql = bulkhead::sql!(
     "update companies
-     set status = 'suspended', suspended_at = coalesce(suspended_at, now())
+     set suspended_at = case when status = 'suspended' then coalesce(suspended_at, now()) else now() end, status = 'suspended'
      where company_id = $1"
 );
 
 const COMPANY_RESUME: TenantSql = bulkhead::sql!(
     "update companies
      set status = 'active', suspended_at = null, delete_after = null
-     where company_id = $1"
+     where company_id = $1 and deleted_so_far is null"
 );
 
 const DELETION_ASK: TenantSql = bulkhead::sql!(

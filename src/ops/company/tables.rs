@@ -87,11 +87,17 @@ impl Table {
     }
 
     fn column(&self, column: &str, blank: bool) -> String {
-        let blanked = BLANKED.iter().find(|(table, of, _)| blank && *table == self.name && *of == column);
+        let mut blanked = STANDING.iter().chain(if blank { BLANKED } else { &[] });
+        let blanked = blanked.find(|(table, of, _)| *table == self.name && *of == column);
         match blanked {
             Some((.., value)) => format!("{value} as {}", quoted(column)),
             None => quoted(column),
         }
+    }
+
+    /// Its order, for a statement: ids are made in the order of time.
+    pub fn newest_first(&self) -> String {
+        self.key.iter().map(|column| format!("{column} desc")).collect::<Vec<_>>().join(", ")
     }
 
     /// Its columns, for a statement.
@@ -165,6 +171,10 @@ const BLANKED: &[(&str, &str, &str)] = &[
     ("widget_settings", "sealed_identity_secret", "null::bytea"),
     ("widget_settings", "identity_secret_at", "null::timestamptz"),
 ];
+
+/// Columns that are emptied in every archive: a deletion that somebody asked for is that deployment's alone.
+const STANDING: &[(&str, &str, &str)] =
+    &[("companies", "delete_after", "null::timestamptz"), ("companies", "deleted_so_far", "null::jsonb")];
 
 const TABLES: &str = r#"
 with tables as (
