@@ -62,7 +62,7 @@ pub async fn resume(args: Args) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Suspends the company; with days, its deletion may begin after so many. Gives when, ISO 8601.
+/// Suspends the company; with days, its deletion may begin after so many. Gives when.
 pub async fn end(worker: &mut Client, found: &Found, days: Option<u16>) -> anyhow::Result<Option<String>> {
     let transaction = within(worker, &found.id).await?;
     let scope = Param::from(found.id.as_str());
@@ -114,7 +114,7 @@ const DELETION_ASK: TenantSql = bulkhead::sql!(
     "update companies
      set delete_after = now() + make_interval(days => $2)
      where company_id = $1
-     returning to_char(delete_after at time zone 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"')"
+     returning to_char(delete_after at time zone 'UTC', 'YYYY-MM-DD HH24:MI') || ' UTC'"
 );
 
 const AUDIT: TenantSql = bulkhead::sql!(
