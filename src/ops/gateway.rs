@@ -196,7 +196,7 @@ async fn check_version(database: &Database, development: bool) -> anyhow::Result
 }
 
 /// The first fixed version with the same major number.
-fn needed_version(found: i32) -> i32 {
+pub fn needed_version(found: i32) -> i32 {
     match found / 10_000 {
         ..=14 => 140_024,
         15 => 150_019,
@@ -207,7 +207,8 @@ fn needed_version(found: i32) -> i32 {
     }
 }
 
-fn shown(version: i32) -> String {
+/// A version number as people write it.
+pub fn shown(version: i32) -> String {
     format!("{}.{}", version / 10_000, version % 10_000)
 }
 

@@ -3,8 +3,10 @@
 use clap::Parser;
 
 mod bench;
+mod company;
 mod cost;
 mod dev;
+mod doctor;
 mod gateway;
 mod keys;
 mod migrate;
@@ -25,8 +27,12 @@ enum Command {
     Dev(dev::Args),
     /// Measure a running stand; `./scripts/bench` starts one.
     Bench(bench::Args),
+    /// Export, import, suspend and delete companies.
+    Company(company::Args),
     /// What hosting so many companies costs a month, line by line.
     Cost(cost::Args),
+    /// Check a deployment end to end, and say how to mend what is wrong.
+    Doctor(doctor::Args),
     /// Bring the database's schema and roles up to date.
     Migrate(migrate::Args),
     /// Rotate the master keys that seal the companies' provider keys, and bring such keys from elsewhere.
@@ -46,7 +52,9 @@ async fn main() -> std::process::ExitCode {
         Command::Serve(args) => serve::run(args).await,
         Command::Dev(args) => dev::run(args).await,
         Command::Bench(args) => bench::run(args).await,
+        Command::Company(args) => company::run(args).await,
         Command::Cost(args) => cost::run(&args),
+        Command::Doctor(args) => doctor::run(args).await,
         Command::Migrate(args) => migrate::run(args).await,
         Command::Keys(args) => keys::run(args).await,
         Command::Slugs(args) => slugs::run(args).await,

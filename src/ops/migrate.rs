@@ -1,6 +1,7 @@
 //! `bulkhead migrate`: brings a database's schema up to date and gives the worker its login role.
 //! It never edits or repeats a migration, and never gives the worker more than `bulkhead_runtime` has.
 
+use std::collections::BTreeMap;
 use std::error::Error as _;
 use std::io::Write as _;
 use std::time::Duration;
@@ -108,6 +109,39 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// How a database's history differs from the migrations of this version.
+#[derive(Default)]
+pub struct Difference {
+    /// Not applied yet.
+    pub missing: Vec<String>,
+    /// Applied, and since then edited, or not of this version.
+    pub other: Vec<String>,
+    /// How many there are.
+    pub all: usize,
+}
+
+/// Compares without changing anything.
+///
+/// # Errors
+/// When the database was never migrated, or does not answer.
+pub async fn compare(owner: &Client) -> anyhow::Result<Difference> {
+    let mut applied: BTreeMap<i64, String> = BTreeMap::new();
+    for row in owner.query(HISTORY, &[]).await? {
+        applied.insert(row.try_get("version")?, row.try_get("checksum")?);
+    }
+    let mut difference = Difference::default();
+    for migration in embedded::migrations::runner().get_migrations() {
+        difference.all += 1;
+        match applied.remove(&i64::from(migration.version())) {
+            None => difference.missing.push(migration.to_string()),
+            Some(checksum) if checksum == migration.checksum().to_string() => {}
+            Some(_) => difference.other.push(migration.to_string()),
+        }
+    }
+    difference.other.extend(applied.keys().map(|version| format!("V{version}")));
+    Ok(difference)
+}
+
 mod embedded {
     refinery::embed_migrations!("../../migrations");
 }
@@ -157,6 +191,8 @@ impl Worker {
 
 // The number is "bulkhead" in ASCII: one lock for this purpose in any database.
 const LOCK: &str = "select pg_advisory_lock(x'62756c6b68656164'::bigint)";
+
+const HISTORY: &str = "select version::bigint as version, checksum from refinery_schema_history";
 
 const ROLE: &str = "
 select rolsuper or rolbypassrls or rolcreaterole or rolcreatedb as may, rolname = current_user as itself
