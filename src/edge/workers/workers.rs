@@ -105,7 +105,7 @@ impl Drop for AbortOnDrop {
 }
 
 async fn send(outbound: Outbound) -> Result<http::Response<Body>, SendError> {
-    let Outbound { request, head_timeout_ms, idle_timeout_ms } = outbound;
+    let Outbound { request, head_timeout_ms, idle_timeout_ms, .. } = outbound;
     let (parts, body) = request.into_parts();
     let mut init = worker::RequestInit::new();
     init.with_method(worker::Method::from(parts.method.to_string()))
