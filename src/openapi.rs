@@ -214,7 +214,8 @@ fn problem() -> Value {
         "properties": {
             "type": { "type": "string" }, "title": { "type": "string" }, "status": { "type": "integer" },
             "detail": { "type": "string" }, "request_id": { "type": "string", "format": "uuid" },
-            "field": { "type": "string", "description": "The field of the form that is wrong, where it is one." },
+            "field": { "type": "string", "description": "The field that is wrong, where it is one." },
+            "error": { "type": "object", "additionalProperties": true, "description": "The same, for OpenAI's clients." },
         },
     })
 }

@@ -147,7 +147,7 @@ fn shown(event: &Value) -> String {
             line,
             "  {}  {:>6} ms  {:<6} {}{}",
             event["status"],
-            event["ms"],
+            event["ms"].to_string(),
             text("method"),
             text("route"),
             parts(event)
@@ -156,7 +156,7 @@ fn shown(event: &Value) -> String {
             line,
             "  {}  {:>6} ms  gateway {} {}",
             event["status"],
-            event["took_ms"],
+            event["took_ms"].to_string(),
             text("route"),
             text("cause")
         ),
@@ -217,7 +217,7 @@ mod tests {
         assert_eq!(events.len(), 1);
         assert_eq!(
             shown(&events[0]),
-            "10:32:11.123  503    2012 ms  GET    /v1/agents  postgres 1× 2010 ms, 1 failed  \
+            "14:32:11.123  503    2012 ms  GET    /v1/agents  postgres 1× 2010 ms, 1 failed  \
              fault: database database: 57014  company c-1  request r-1"
         );
     }
