@@ -317,12 +317,15 @@ type Params = Vec<(&'static str, String)>;
 /// The route for a request, and what stands in its path's braces.
 fn find(head: &http::request::Parts, place: &Place) -> Result<(&'static Route, Params), Error> {
     let at_apex = *place == Place::Apex;
-    let here = |route: &&Route| route.run.at_apex() == at_apex;
+    let path = head.uri.path();
+    // An address of its own is no id: `/v1/knowledge/search` is not `/v1/knowledge/{id}`, whatever the method.
+    let own = ROUTES.iter().any(|route| route.run.at_apex() == at_apex && route.path == path);
+    let here = |route: &&Route| route.run.at_apex() == at_apex && (!own || route.path == path);
     let method = if head.method == Method::HEAD { "GET" } else { head.method.as_str() };
     let mut others = Vec::new();
     let mut elsewhere = Vec::new();
     for route in ROUTES.iter().filter(here) {
-        let Some(params) = matched(route.path, head.uri.path()) else { continue };
+        let Some(params) = matched(route.path, path) else { continue };
         if route.method == method {
             return Ok((route, params));
         }
@@ -362,6 +365,27 @@ mod tests {
         assert_eq!(matched("/v1/agents/{id}", "/v1/agents/7/x"), None);
         assert_eq!(matched("/v1/agents", "/v1/agents/"), None);
         assert_eq!(matched("/", "/"), Some(vec![]));
+    }
+
+    #[test]
+    fn an_address_of_its_own_is_no_id() {
+        for (method, path, allowed) in [
+            ("OPTIONS", "/v1/knowledge/search", Err("GET")),
+            ("PATCH", "/v1/knowledge/search", Err("GET")),
+            ("GET", "/v1/knowledge/search", Ok("/v1/knowledge/search")),
+            ("PUT", "/v1/knowledge/7", Err("GET, PATCH, DELETE")),
+            ("PATCH", "/v1/knowledge/7", Ok("/v1/knowledge/{id}")),
+        ] {
+            let (head, ()) = http::Request::builder().method(method).uri(path).body(()).unwrap().into_parts();
+            let found = find(&head, &Place::Slug("acme".into()));
+            match (found, allowed) {
+                (Ok((route, _)), Ok(wanted)) => assert_eq!(route.path, wanted, "{method} {path}"),
+                (Err(Error::MethodNotAllowed(allow)), Err(wanted)) => {
+                    assert_eq!(allow, wanted, "{method} {path}")
+                }
+                (found, _) => panic!("{method} {path}: {}", found.map_or("refused", |(route, _)| route.path)),
+            }
+        }
     }
 
     #[test]
