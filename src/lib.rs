@@ -8,6 +8,7 @@ pub mod fields;
 pub mod ids;
 pub mod knockout;
 pub mod platform;
+pub mod trace;
 
 pub mod routes;
 pub mod tenant;

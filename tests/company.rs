@@ -7,6 +7,7 @@ use futures_util::StreamExt;
 use http::Method;
 use serde_json::{Value, json};
 
+use crate::described::check;
 use crate::stand::Stand;
 use crate::token::{now_s, sign_text};
 
@@ -95,21 +96,24 @@ impl Company {
         }
     }
 
-    /// Status and JSON of a request on this company's host; null where there is no body.
+    /// Status and JSON of a request on this company's host; null where there is no body. The answer must be one that the API's
+    /// description has.
     pub async fn call(&self, token: &str, method: Method, path: &str, body: Option<Value>) -> (u16, Value) {
-        let request = self.request(token, method, path);
+        let request = self.request(token, method.clone(), path);
         let request = match body {
             Some(body) => with(request, path, &body),
             None => request,
         };
         let response = request.send().await.unwrap();
         let status = response.status().as_u16();
+        let kind = kind(&response);
         let bytes = response.bytes().await.unwrap();
         let value = match bytes.is_empty() {
             true => Value::Null,
             false if is_page(path) => String::from_utf8_lossy(&bytes).into(),
             false => serde_json::from_slice(&bytes).unwrap(),
         };
+        check(method.as_str(), path, status, &kind, &value);
         (status, value)
     }
 
@@ -367,6 +371,13 @@ impl Visitor<'_> {
     pub async fn refused(&self, body: Value) -> (u16, Value) {
         self.company.call(&self.token, Method::POST, "/v1/chat", Some(body)).await
     }
+}
+
+/// The media type that an answer says to be.
+#[must_use]
+pub fn kind(response: &reqwest::Response) -> String {
+    let kind = response.headers().get("content-type").and_then(|kind| kind.to_str().ok());
+    kind.unwrap_or("").to_owned()
 }
 
 /// Whether a path is the dashboard's: pages and forms.

@@ -43,6 +43,8 @@ impl Default for Client {
 pub struct Sent {
     /// Where to.
     pub part: Part,
+    /// Its headers.
+    pub headers: http::HeaderMap,
     /// Its whole body.
     pub body: Bytes,
     /// Whether its answer's head had come when the next request was sent.
@@ -161,6 +163,7 @@ impl Platform for Native {
         let answered_before = inner.sent.borrow().iter().filter(|sent| sent.answered.get()).count();
         inner.sent.borrow_mut().push(Sent {
             part: Part::of(&url),
+            headers: parts.headers.clone(),
             body: body.clone(),
             answered: Rc::clone(&answered),
             answered_before,

@@ -12,7 +12,7 @@ use futures_util::future::{Either, LocalBoxFuture, select};
 use super::{Decoder, Event, LlmError, Prompt, StopReason, ToolCall, Usage};
 use crate::config::{PROVIDER_HEAD_TIMEOUT_MS, PROVIDER_IDLE_TIMEOUT_MS};
 use crate::limiter::{Charge, Permit, Spend};
-use crate::platform::{Body, BodyError, Outbound, Platform, SendError};
+use crate::platform::{Body, BodyError, Outbound, Part, Platform, SendError};
 use crate::smart_router::Choice;
 use crate::tenant::TenantScope;
 use crate::tenant::vault::LlmKey;
@@ -84,6 +84,7 @@ pub async fn start<'choice>(
     // The key leaves memory before the answer begins.
     drop(key);
     let sent = scope.platform().send(Outbound {
+        part: Part::Model,
         request,
         head_timeout_ms: PROVIDER_HEAD_TIMEOUT_MS,
         idle_timeout_ms: PROVIDER_IDLE_TIMEOUT_MS,

@@ -13,6 +13,7 @@ mod migrate;
 mod postgres;
 mod serve;
 mod slugs;
+mod tail;
 mod templates;
 
 /// Multi-tenant AI at the edge: the operator's tool.
@@ -39,6 +40,8 @@ enum Command {
     Keys(keys::Args),
     /// Let go of addresses that companies gave up.
     Slugs(slugs::Args),
+    /// Read the log lines of worker and gateway, and look through them.
+    Tail(tail::Args),
     /// Check and load the industry templates, and bring companies up to date with them.
     Templates(templates::Args),
 }
@@ -58,6 +61,7 @@ async fn main() -> std::process::ExitCode {
         Command::Migrate(args) => migrate::run(args).await,
         Command::Keys(args) => keys::run(args).await,
         Command::Slugs(args) => slugs::run(args).await,
+        Command::Tail(args) => tail::run(&args),
         Command::Templates(args) => templates::run(args).await,
     };
     match done {

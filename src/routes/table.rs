@@ -21,6 +21,10 @@ pub static ROUTES: &[Route] = &[
     apex("GET", "/healthz", "Is the worker running?", |call| Box::pin(site::health(call))),
     apex("GET", "/readyz", "Do database and Redis answer?", |call| Box::pin(site::ready(call))),
     apex("GET", "/openapi.json", "This API, as OpenAPI 3.1", |call| Box::pin(openapi::show(call))),
+    apex("GET", "/docs/api", "This API, for people", |call| Box::pin(openapi::page::show(call))),
+    apex("GET", "/docs/api.ts", "Its types, for programs in TypeScript", |call| {
+        Box::pin(openapi::text(call))
+    }),
     apex("GET", "/v1/industries", "Industries to start from", |call| {
         Box::pin(provisioning::industries(call))
     }),

@@ -20,7 +20,7 @@ use crate::error::Error;
 use crate::fields::{Field, FieldError};
 use crate::ids::CompanyId;
 use crate::knockout::{Wall, filtered, stands};
-use crate::platform::{Outbound, Platform};
+use crate::platform::{Outbound, Part, Platform};
 
 impl TenantScope {
     /// A batch of statements on this company's data, to be sent as one transaction.
@@ -292,7 +292,12 @@ impl Endpoint {
             .map_err(|error| Error::Internal(format!("database request: {error}")))?;
         let timeout = DATABASE_TIMEOUT_MS;
         let response = platform
-            .send(Outbound { request, head_timeout_ms: timeout, idle_timeout_ms: timeout })
+            .send(Outbound {
+                part: Part::Postgres,
+                request,
+                head_timeout_ms: timeout,
+                idle_timeout_ms: timeout,
+            })
             .await
             .map_err(|error| away(error.to_string()))?;
         let status = response.status();

@@ -14,7 +14,7 @@ use crate::config::{ConfigError, REDIS_TIMEOUT_MS, REPLY_LIMIT};
 use crate::error::Error;
 use crate::ids::{ConversationId, UserId};
 use crate::knockout::{Wall, stands};
-use crate::platform::{Outbound, Platform};
+use crate::platform::{Outbound, Part, Platform};
 
 /// The name of a value of one company. The company stands in braces: a hash tag, so that all keys of a company are in
 /// one slot of a cluster and a script may touch several of them.
@@ -154,7 +154,7 @@ impl Endpoint {
             .map_err(|error| Error::Internal(format!("redis request: {error}")))?;
         let timeout = REDIS_TIMEOUT_MS;
         let response = platform
-            .send(Outbound { request, head_timeout_ms: timeout, idle_timeout_ms: timeout })
+            .send(Outbound { part: Part::Redis, request, head_timeout_ms: timeout, idle_timeout_ms: timeout })
             .await
             .map_err(|error| away(error.to_string()))?;
         let status = response.status();

@@ -8,7 +8,8 @@ use std::fmt::Write as _;
 use bulkhead::api_keys::KeyScope;
 use bulkhead::routes::{ROUTES, Role, Route, Run};
 use bulkhead::totp::{code, step};
-use bulkhead_tests::company::{Company, PASSWORD, Visitor, form, unbase32, with};
+use bulkhead_tests::company::{Company, PASSWORD, Visitor, form, kind, unbase32, with};
+use bulkhead_tests::described::check;
 use bulkhead_tests::stand::Stand;
 use bulkhead_tests::tally::tally;
 use bulkhead_tests::token::{Token, claims, now_s};
@@ -246,8 +247,15 @@ impl<'company> World<'company> {
             };
         }
         let response = request.send().await.unwrap();
-        let status = response.status().as_u16();
-        response.bytes().await.unwrap();
+        let (status, kind) = (response.status().as_u16(), kind(&response));
+        let body = response.bytes().await.unwrap();
+        // What is no JSON has no shape but its length.
+        let body = match serde_json::from_slice(&body) {
+            Ok(body) => body,
+            Err(_) if body.is_empty() => Value::Null,
+            Err(_) => Value::String(String::new()),
+        };
+        check(route.method, &path, status, &kind, &body);
         if matches!((route.path, status), ("/v1/logout", 204) | ("/dashboard/sign-out", 303)) {
             // The next rows want the session back.
             let session = claims(token)["sid"].as_str().unwrap().to_owned();

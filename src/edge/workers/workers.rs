@@ -175,7 +175,7 @@ impl Drop for AbortOnDrop {
 }
 
 async fn send(outbound: Outbound) -> Result<http::Response<Body>, SendError> {
-    let Outbound { request, head_timeout_ms, idle_timeout_ms } = outbound;
+    let Outbound { request, head_timeout_ms, idle_timeout_ms, .. } = outbound;
     let (parts, body) = request.into_parts();
     let (method, url, lines) = (parts.method.as_str(), parts.uri.to_string(), to_lines(&parts.headers));
     let guard = AbortOnDrop(Exchange::new());
