@@ -48,6 +48,7 @@ pub mod team;
 pub mod totp;
 pub mod two_step;
 pub mod unanswered;
+pub mod visitors;
 pub mod website;
 pub mod widget;
 

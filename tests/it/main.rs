@@ -63,5 +63,6 @@ mod tools;
 mod trials;
 mod turn;
 mod two_step;
+mod visitors;
 mod website;
 mod widget;
