@@ -2,6 +2,8 @@
 //!
 //! It never changes whose a company is, or its id.
 
+pub mod deletion;
+
 use http::{Response, StatusCode};
 use serde::Deserialize;
 use serde_json::json;
@@ -37,13 +39,14 @@ pub async fn show(member: Member) -> Result<Response<Body>, Error> {
             "plan": shown.plan,
             "url": scope.app().config.root.company_url(scope.slug()),
             "entries_to_confirm": shown.entries_to_confirm,
+            "delete_after": shown.delete_after,
             "you": { "user_id": member.user, "name": shown.user_name, "role": shown.role },
         }),
     )
 }
 
-/// `PATCH /v1/company`: another name, another address, another time zone. An old address answers no more, and nobody else
-/// gets it: whoever knew it must not meet another company there. Its company may take it back.
+/// `PATCH /v1/company`: another name, another address, another time zone. An old address leads to the new one for 90 days, and
+/// nobody else gets it: whoever knew it must not meet another company there. Its company may take it back.
 ///
 /// # Errors
 /// [`Error::Invalid`] for the body, among it a time zone that there is not; [`Error::Conflict`] when the address is taken or
@@ -86,6 +89,8 @@ struct Shown {
     time_zone: String,
     plan: String,
     entries_to_confirm: u32,
+    /// From when on it may be deleted; null where nobody asked for that.
+    delete_after: Option<String>,
     user_name: String,
     role: String,
 }
@@ -99,7 +104,7 @@ struct Change {
 }
 
 const COMPANY_READ: TenantSql = crate::sql!(
-    "select c.name, c.time_zone, s.plan, u.name as user_name, m.role,
+    "select c.name, c.time_zone, c.delete_after, s.plan, u.name as user_name, m.role,
             (select count(*) from knowledge_entries e where e.company_id = c.company_id and e.to_confirm) as entries_to_confirm
      from companies c
      join subscriptions s on s.company_id = c.company_id
@@ -108,12 +113,16 @@ const COMPANY_READ: TenantSql = crate::sql!(
      where c.company_id = $1"
 );
 
-/// Guards the batch: a company that gives up one address after another would keep them all from others.
+/// Guards the batch: a company that gives up one address after another would keep them all from others. The one that it has is
+/// no change.
 const HOST_TAKE: TenantSql = crate::sql!(
     "insert into hosts (company_id, host, kind)
-     select $1, case when count(*) < 5 then $2 else refuse('BH409') end, 'slug'
+     select $1,
+            case when count(*) filter (where h.released_at > now() - interval '1 year') < 5
+                      or bool_or(h.host = $2 and h.released_at is null)
+                 then $2 else refuse('BH409') end, 'slug'
      from hosts h
-     where h.company_id = $1 and h.released_at > now() - interval '1 year'
+     where h.company_id = $1
      on conflict (company_id, host) do update set released_at = null"
 );
 

@@ -19,6 +19,7 @@ pub mod account;
 pub mod agents;
 pub mod budget;
 pub mod checklist;
+pub mod company;
 pub mod door;
 pub mod drafts;
 pub mod form;
@@ -100,6 +101,7 @@ const TABS: &[(&str, &str)] = &[
     ("/dashboard/plan", "Plan"),
     ("", "Company"),
     ("/dashboard/office", "Office"),
+    ("/dashboard/company", "Settings"),
     ("/dashboard/team", "Team"),
     ("/dashboard/notifications", "Notifications"),
     ("/dashboard/api-keys", "API keys"),
@@ -120,12 +122,15 @@ const SAID: &[(&str, &str)] = &[
     ("approved", "Approved. Your assistant knows it from the next question on."),
     ("dismissed", "Dismissed. It does not show again."),
     ("drafted", "Drafted. Check every fact: nobody sees it until you approve it."),
+    ("leaving", "Asked for. Until the day below any owner can call it off here."),
+    ("staying", "Called off: the company stays."),
     ("kept", "Saved. It is still a draft."),
     ("imported", "Imported. Nobody sees anything of it until you approve it."),
     ("nothing-new", "Nothing new was in it: you have it already, or it says too little under a heading."),
     ("updated", "Brought up to date."),
     ("again", "On its way again. Load this page anew to see what came of it."),
     ("ended", "Ended."),
+    ("erased", "Erased: nothing of theirs is left but what their answers cost."),
     ("handed-back", "Handed back: the assistant answers again."),
     ("closed", "Closed."),
     ("invited", "Invited: the mail is on its way."),

@@ -6,7 +6,7 @@ use std::borrow::Cow;
 
 use bytes::Bytes;
 use http::StatusCode;
-use http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER};
+use http::header::{ALLOW, CONTENT_TYPE, LOCATION, RETRY_AFTER};
 
 use crate::ids::RequestId;
 use crate::platform::{Body, Level};
@@ -16,6 +16,8 @@ use crate::platform::{Body, Level};
 pub enum Error {
     /// It is not there, or it is another company's: the two look the same.
     NotFound,
+    /// The company is at another address now: this one.
+    Moved(String),
     /// The path is there, the method is not; the methods that are.
     MethodNotAllowed(String),
     /// No token, or one that is not good here.
@@ -77,6 +79,12 @@ impl Error {
                 StatusCode::NOT_FOUND,
                 "Not found",
                 "There is nothing at this address. Check the address, and that you are signed in to the right company.".into(),
+                Level::Info,
+            ),
+            Self::Moved(_) => (
+                StatusCode::PERMANENT_REDIRECT,
+                "Moved",
+                "The company has another address now. Follow the Location, and write it down.".into(),
                 Level::Info,
             ),
             Self::MethodNotAllowed(allow) => (
@@ -223,10 +231,15 @@ impl Error {
         if let Self::TooMany(seconds) = self {
             headers.insert(RETRY_AFTER, http::HeaderValue::from(*seconds));
         }
-        if let Self::MethodNotAllowed(allow) = self
-            && let Ok(allow) = http::HeaderValue::from_str(allow)
+        let told = match self {
+            Self::MethodNotAllowed(allow) => Some((ALLOW, allow)),
+            Self::Moved(to) => Some((LOCATION, to)),
+            _ => None,
+        };
+        if let Some((name, text)) = told
+            && let Ok(value) = http::HeaderValue::from_str(text)
         {
-            headers.insert(ALLOW, allow);
+            headers.insert(name, value);
         }
         response
     }

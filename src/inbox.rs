@@ -16,7 +16,7 @@ use self::statements::{
 use crate::conversations::{Author, Source};
 use crate::error::Error;
 use crate::idempotency::once;
-use crate::ids::{ConversationId, EventId, MessageId, NoteId};
+use crate::ids::{ConversationId, EventId, MessageId, NoteId, VisitorId};
 use crate::knowledge::check_texts;
 use crate::outbox::{self, tell::CLOSED_TELL};
 use crate::params;
@@ -209,6 +209,7 @@ pub(crate) struct Conversation {
     pub(crate) conversation_id: ConversationId,
     /// The agent's name.
     pub(crate) agent: String,
+    pub(crate) visitor_id: VisitorId,
     /// The visitor's name, once they left one.
     pub(crate) visitor: Option<String>,
     /// waiting, person, open or closed.

@@ -8,7 +8,7 @@ use serde_json::json;
 
 use crate::error::Error;
 use crate::idempotency::once;
-use crate::ids::{ContactId, ConversationId, EventId, LeadId};
+use crate::ids::{ContactId, ConversationId, EventId, LeadId, VisitorId};
 use crate::knowledge::check_texts;
 use crate::outbox::{self, tell::LEAD_TELL};
 use crate::params;
@@ -175,6 +175,7 @@ impl NewLead {
 #[derive(Serialize, Deserialize)]
 pub(crate) struct Lead {
     pub(crate) lead_id: LeadId,
+    pub(crate) visitor_id: VisitorId,
     pub(crate) name: String,
     pub(crate) email: Option<String>,
     pub(crate) phone: Option<String>,
@@ -201,7 +202,7 @@ const CONTACT_KEEP: TenantSql = crate::sql!(
 
 /// Nobody who only tried an agent.
 const CONTACT_LIST: TenantSql = crate::sql!(
-    "select k.contact_id, k.name, k.email, k.phone, k.created_at,
+    "select k.contact_id, k.visitor_id, k.name, k.email, k.phone, k.created_at,
             (select count(*) from leads l where l.company_id = k.company_id and l.contact_id = k.contact_id) as leads
      from contacts k
      where k.company_id = $1
@@ -233,7 +234,7 @@ pub(crate) const LEAD_LIST: TenantSql = crate::sql!(
          where b.company_id = $1 and numnode(q.query) > 0
          group by b.label_id, b.name, b.position
      )
-     select l.lead_id, k.name, k.email, k.phone, l.message, l.status, s.slug as stage,
+     select l.lead_id, k.visitor_id, k.name, k.email, k.phone, l.message, l.status, s.slug as stage,
             coalesce(l.moved_at < now() - make_interval(days => s.stale_days), false) as stale,
             coalesce((select jsonb_agg(w.name order by w.position, w.name)
                       from worded w, to_tsvector('english', l.message) m where m @@ w.query), '[]') as labels,
@@ -257,7 +258,7 @@ pub(crate) const LEAD_READ: TenantSql = crate::sql!(
          where b.company_id = $1 and numnode(q.query) > 0
          group by b.label_id, b.name, b.position
      )
-     select l.lead_id, k.name, k.email, k.phone, l.message, l.status, s.slug as stage,
+     select l.lead_id, k.visitor_id, k.name, k.email, k.phone, l.message, l.status, s.slug as stage,
             coalesce(l.moved_at < now() - make_interval(days => s.stale_days), false) as stale,
             coalesce((select jsonb_agg(w.name order by w.position, w.name)
                       from worded w, to_tsvector('english', l.message) m where m @@ w.query), '[]') as labels,

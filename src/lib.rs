@@ -50,6 +50,7 @@ pub mod team;
 pub mod totp;
 pub mod two_step;
 pub mod unanswered;
+pub mod visitors;
 pub mod webhooks;
 pub mod website;
 pub mod widget;

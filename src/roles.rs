@@ -102,6 +102,7 @@ const AREAS: &[(&str, &str, &str)] = &[
     ("terms", "terms.read", "terms.write"),
     ("unanswered", "conversations.read", "knowledge.write"),
     ("usage", "budget.read", "budget.write"),
+    ("visitors", "visitors.read", "visitors.write"),
     ("webhooks", "programs.read", "programs.write"),
     ("widget-preview", "widget.read", "widget.write"),
     ("widget-settings", "widget.read", "widget.write"),
@@ -136,6 +137,10 @@ mod tests {
         let free = [
             "/v1/logout",
             "/v1/company",
+            "/v1/company/deletion",
+            "/dashboard/company",
+            "/dashboard/company/deletion",
+            "/dashboard/company/deletion/remove",
             "/v1/sessions",
             "/v1/sessions/{id}",
             "/v1/account",

@@ -70,6 +70,7 @@ pub async fn serve(
         _ => None,
     };
     let mut response = outcome.unwrap_or_else(|error| match route {
+        _ if matches!(error, Error::Moved(_)) => error.response(request_id),
         Some(Route { run: Run::Program(..), .. }) => openai_api::refusal(&error, request_id),
         Some(route) if route.for_browsers() => dashboard::refusal(&error, request_id, &method, &uri),
         _ => error.response(request_id),

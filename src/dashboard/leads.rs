@@ -65,7 +65,7 @@ pub async fn show(member: Member, call: Call) -> Result<Response<Body>, Error> {
     let notes = batch.add::<Note>(NOTE_LIST, params![id, member.user]);
     let mut read = batch.send().await?;
     let (lead, stages) = (read.one(lead)?, read.all(stages)?);
-    let conversation = lead.conversation_id;
+    let (conversation, visitor) = (lead.conversation_id, lead.visitor_id);
     let mut shown = item(lead, &stages);
     let title = std::mem::take(&mut shown.title);
     shown.title = "How to reach them".into();
@@ -83,9 +83,21 @@ pub async fn show(member: Member, call: Call) -> Result<Response<Body>, Error> {
         ..Item::default()
     });
     let view = View::new(frame, title, "").below(TAB, "Leads").part(Part::list("", vec![shown], ""));
+    let theirs = format!("/dashboard/visitors/{visitor}");
+    let erase = Form::button("Erase all of it", format!("{theirs}/remove"))
+        .danger("Erase their conversations, leads and number for good?".into());
+    let theirs = Item {
+        title: "All that you have of them, as a file".into(),
+        address: Some(theirs),
+        lines: vec!["For whoever asks what you know of them, or wants it gone. Administrators may.".into()],
+        actions: vec![erase],
+        ..Item::default()
+    };
+    let theirs = Part::list("Their data", vec![theirs], "");
     let Some(conversation) = conversation else {
         return view
             .part(Part::text("The conversation", "They left their number without asking anything."))
+            .part(theirs)
             .draw();
     };
     let address = format!("/dashboard/inbox/{conversation}");
@@ -94,6 +106,7 @@ pub async fn show(member: Member, call: Call) -> Result<Response<Body>, Error> {
     let answer = Item { title: "Answer in the inbox".into(), address: Some(address), ..Item::default() };
     view.part(Part::list("Notes", notes.collect(), "None yet.").with(note))
         .part(Part::list("What was said", said.chain([answer]).collect(), ""))
+        .part(theirs)
         .draw()
 }
 
@@ -133,6 +146,17 @@ pub async fn contacts(member: Member) -> Result<Response<Body>, Error> {
     let contacts = rows(crate::leads::contacts(member).await?, "contacts")?;
     let columns = ["created_at", "name", "phone", "email", "leads"];
     Ok(file("attachment; filename=\"contacts.csv\"", &columns, &contacts))
+}
+
+/// `GET /dashboard/visitors/{id}`: all that there is of a visitor, as a file.
+///
+/// # Errors
+/// As [`crate::visitors::export`].
+pub async fn visitor(member: Member, call: Call) -> Result<Response<Body>, Error> {
+    let mut response = crate::visitors::export(member, call).await?;
+    let name = HeaderValue::from_static("attachment; filename=\"visitor.json\"");
+    response.headers_mut().insert(CONTENT_DISPOSITION, name);
+    Ok(response)
 }
 
 const LEAD_COLUMNS: [&str; 7] = ["created_at", "name", "phone", "email", "message", "status", "stage"];

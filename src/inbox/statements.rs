@@ -16,7 +16,7 @@ pub(super) const CONVERSATION_LIST: TenantSql = crate::sql!(
          group by b.label_id, b.name, b.position
      ),
      listed as (
-         select c.conversation_id, a.name as agent, k.name as visitor, u.name as taken_over_by, c.created_at,
+         select c.conversation_id, a.name as agent, c.visitor_id, k.name as visitor, u.name as taken_over_by, c.created_at,
                 f.body as question, l.body as last, l.author as last_author, l.created_at as last_at, n.messages,
                 case when c.closed_at >= n.asked_at then 'closed'
                      when c.taken_over_at is not null and l.author <> 'visitor' then 'person'
@@ -48,7 +48,7 @@ pub(super) const CONVERSATION_LIST: TenantSql = crate::sql!(
                where m.company_id = $1 and m.conversation_id = c.conversation_id
                  and position(lower($4) in lower(m.body)) > 0))
      )
-     select conversation_id, agent, visitor, state, taken_over_by, labels, question, last, last_author, messages, created_at,
+     select conversation_id, agent, visitor_id, visitor, state, taken_over_by, labels, question, last, last_author, messages, created_at,
             last_at
      from listed
      where ($5::text is null or state = $5) and ($6::text is null or labels ? $6)

@@ -108,6 +108,14 @@ impl Call {
         self.origin.as_ref().and_then(|origin| origin.to_str().ok())
     }
 
+    /// Path and query, as they were asked for.
+    pub(crate) fn asked(&self) -> String {
+        match self.query.as_str() {
+            "" => self.path.clone(),
+            query => format!("{}?{query}", self.path),
+        }
+    }
+
     /// The route's method and the path that was asked for.
     pub(crate) fn target(&self) -> (&'static str, &str) {
         (self.route.method, &self.path)

@@ -12,7 +12,7 @@ use crate::{
     accounts, agents, api_keys, budget, calendar, chat, checklist, company, contexts, conversations, cron,
     drafts, inbox, invitations, knowledge, labels, leads, ledger, links, notices, notifications, openai_api,
     openapi, pages, pipeline, plan, providers, provisioning, questions, replies, roles, services, sessions,
-    site, team, terms, two_step, unanswered, updates, webhooks, widget,
+    site, team, terms, two_step, unanswered, updates, visitors, webhooks, widget,
 };
 
 /// The routes. The order is that of the API's page; the first match wins, and no two match the same request.
@@ -112,6 +112,39 @@ pub static ROUTES: &[Route] = &[
     member(Role::Owner, "PATCH", "/v1/company", "Change name, address or time zone", |m, call| {
         Box::pin(company::change(m, call))
     }),
+    // The company's own page, and its end.
+    page(Role::Owner, "GET", "/dashboard/company", "The company, for its owner", |m, call| {
+        Box::pin(dashboard::company::show(m, call))
+    }),
+    page(Role::Owner, "POST", "/dashboard/company", "Change name or time zone", |m, call| {
+        Box::pin(then(company::change(m, call), "/dashboard/company", "saved"))
+    }),
+    member(Role::Owner, "POST", "/v1/company/deletion", "Ask for the company's deletion", |m, call| {
+        Box::pin(company::deletion::ask(m, call))
+    }),
+    member(Role::Owner, "DELETE", "/v1/company/deletion", "Call its deletion off", |m, _| {
+        Box::pin(company::deletion::cancel(m))
+    }),
+    page(Role::Owner, "POST", "/dashboard/company/deletion", "Ask for its deletion", |m, call| {
+        Box::pin(then(company::deletion::ask(m, call), "/dashboard/company", "leaving"))
+    }),
+    page(Role::Owner, "POST", "/dashboard/company/deletion/remove", "Call it off", |m, _| {
+        Box::pin(then(company::deletion::cancel(m), "/dashboard/company", "staying"))
+    }),
+    // What it has of one visitor, for whoever asks about their own data.
+    member(Role::Admin, "GET", "/v1/visitors/{id}", "All that there is of a visitor", |m, call| {
+        Box::pin(visitors::export(m, call))
+    }),
+    member(Role::Admin, "DELETE", "/v1/visitors/{id}", "Erase all that there is of a visitor", |m, call| {
+        Box::pin(visitors::erase(m, call))
+    }),
+    page(Role::Admin, "GET", "/dashboard/visitors/{id}", "The same as a file", |m, call| {
+        Box::pin(dashboard::leads::visitor(m, call))
+    }),
+    page(Role::Admin, "POST", "/dashboard/visitors/{id}/remove", "Erase it", |m, call| {
+        Box::pin(then(visitors::erase(m, call), "/dashboard/leads", "erased"))
+    }),
+    // What it should look at, and what it spends.
     member(Role::Member, "GET", "/v1/notices", "What the company's people should look at", |m, _| {
         Box::pin(notices::list(m))
     }),

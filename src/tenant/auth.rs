@@ -336,13 +336,20 @@ impl Call {
             Place::Custom(host) => (host.as_str(), "custom"),
         };
         let now = self.platform.now_ms();
-        if let Some(company) = self.app.hosts.get(&self.place, now) {
-            return Ok(company);
+        let company = match self.app.hosts.get(&self.place, now) {
+            Some(company) => company,
+            None => {
+                let endpoint = &self.app.config.secrets.database;
+                let company = postgres::company_by_host(&*self.platform, endpoint, host, kind).await?;
+                let company = company.ok_or(Error::NotFound)?;
+                self.app.hosts.put(self.place.clone(), company.clone(), now);
+                company
+            }
+        };
+        // A subdomain that was given up of late leads to the present one, and lets nobody in by itself.
+        if kind == "slug" && host != company.slug {
+            return Err(Error::Moved(self.app.config.root.company_url(&company.slug) + &self.asked()));
         }
-        let endpoint = &self.app.config.secrets.database;
-        let company = postgres::company_by_host(&*self.platform, endpoint, host, kind).await?;
-        let company = company.ok_or(Error::NotFound)?;
-        self.app.hosts.put(self.place.clone(), company.clone(), now);
         Ok(company)
     }
 }

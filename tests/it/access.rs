@@ -331,6 +331,11 @@ impl<'company> World<'company> {
             (_, path) if path.starts_with("/v1/webhooks/{id}") => return webhook(self.acme).await,
             (_, "/v1/deliveries/{id}/replay") => return delivery(self.acme).await,
             ("GET", "/pages/{id}") => return "services".to_owned(),
+            (_, "/v1/visitors/{id}") => {
+                "insert into contacts (company_id, contact_id, visitor_id, name, phone)
+                 values ($1::text::uuid, gen_random_uuid(), gen_random_uuid(), 'Vera', '555 0100')
+                 returning visitor_id::text"
+            }
             (_, "/v1/agents/{id}/try") => {
                 "select agent_id::text from agents where company_id = $1::text::uuid and is_default"
             }
@@ -430,6 +435,7 @@ impl<'company> World<'company> {
             ("PATCH", "/v1/agents/{id}" | "/v1/providers/{id}") => json!({ "name": "Renamed" }),
             ("PATCH", "/v1/knowledge/{id}") => json!({ "answer": "Changed." }),
             ("PATCH", "/v1/budget") => json!({ "max_output_tokens": 600 }),
+            ("POST", "/v1/company/deletion") => json!({ "password": PASSWORD }),
             ("PATCH", "/v1/company") => json!({ "name": "Acme", "time_zone": "UTC" }),
             ("POST", "/v1/cron") => json!({}),
             (method, path) if office(method, path, &unique).is_some() => office(method, path, &unique)?,
@@ -522,7 +528,7 @@ pub(super) fn twin(route: &Route) -> (&'static str, String) {
         ("POST", Some(path)) => ("DELETE", path.to_owned()),
         ("POST", None)
             if path.ends_with("/{id}")
-                || ["/v1/budget", "/v1/hours", "/v1/widget-settings"].contains(&&*path) =>
+                || ["/v1/budget", "/v1/company", "/v1/hours", "/v1/widget-settings"].contains(&&*path) =>
         {
             ("PATCH", path)
         }
@@ -585,6 +591,7 @@ pub(super) fn kept(path: &str) -> Option<(&'static str, &'static str)> {
         | "/v1/webhooks/{id}/test"
         | "/v1/webhooks/{id}/deliveries" => ("webhooks", "webhook_id"),
         "/v1/deliveries/{id}/replay" => ("outbox", "delivery_id"),
+        "/v1/visitors/{id}" => ("conversations", "visitor_id"),
         "/v1/knowledge/drafts/{id}" | "/v1/knowledge/drafts/{id}/approve" => ("knowledge_drafts", "draft_id"),
         "/v1/unanswered/{id}" | "/v1/unanswered/{id}/answer" | "/v1/unanswered/{id}/draft" => {
             ("settled_questions", "unanswered_id")

@@ -341,6 +341,7 @@ pub(super) fn body(route: &Route) -> Option<Value> {
         ("PATCH", "/v1/agents/{id}" | "/v1/providers/{id}") => json!({ "name": "Taken over" }),
         ("PATCH", "/v1/knowledge/{id}") => json!({ "answer": "Taken over" }),
         ("PATCH", "/v1/budget") => json!({ "max_output_tokens": 600 }),
+        ("POST", "/v1/company/deletion") => json!({ "password": "not the password" }),
         ("PATCH", "/v1/company") => json!({ "name": "Taken over" }),
         ("POST", "/v1/cron") => json!({}),
         (method, path) => match office(method, path, &uuid::Uuid::new_v4().simple().to_string()) {

@@ -28,6 +28,7 @@ const FIXED: &[&str] = &[
     "budget_alerts.period",
     "checklist_items.kind",
     "companies.industry",
+    "companies.slug",
     "companies.status",
     "companies.time_zone",
     "glossary_terms.origin",

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use bulkhead_tests::company::Company;
+use bulkhead_tests::company::{Company, PASSWORD};
 use bulkhead_tests::stand::Stand;
 use http::Method;
 use serde_json::{Value, json};
@@ -186,4 +186,49 @@ async fn those_whose_time_has_come_are_deleted_and_no_others() {
     owner(stand).await.batch_execute(&format!("drop database {other} with (force)")).await.unwrap();
     // The company of the same id in the first deployment answers on.
     assert_eq!(status(&acme).await, 200);
+}
+
+#[tokio::test]
+async fn an_owner_asks_for_the_end_and_calls_it_off() {
+    let stand = Stand::get();
+    let (acme, rival) = (Company::new(stand, "florist").await, Company::new(stand, "florist").await);
+    let before = rival.fingerprint().await;
+    let ask =
+        async |body: Value| acme.call(&acme.owner, Method::POST, "/v1/company/deletion", Some(body)).await;
+    assert_eq!(ask(json!({ "password": "not the password" })).await.0, 403);
+    assert_eq!(ask(json!({ "password": PASSWORD, "days": 6 })).await.0, 400);
+    assert_eq!(ask(json!({ "password": PASSWORD, "days": 366 })).await.0, 400);
+    let shown = acme.owner(Method::GET, "/v1/company", None, 200).await;
+    assert_eq!(shown["delete_after"], Value::Null);
+    acme.owner(Method::DELETE, "/v1/company/deletion", None, 404).await;
+
+    let (asked, answer) = ask(json!({ "password": PASSWORD, "days": 7 })).await;
+    assert_eq!(asked, 200, "{answer}");
+    let shown = acme.owner(Method::GET, "/v1/company", None, 200).await;
+    assert_eq!(shown["delete_after"], answer["delete_after"]);
+    let days = "select round(extract(epoch from delete_after - now()) / 86400)::int4 from companies where company_id = $1::text::uuid";
+    assert_eq!(acme.rows(days).await[0].get::<_, i32>(0), 7);
+    // It goes on, and the operator's tool does not take it before its time.
+    assert_eq!(status(&acme).await, 200);
+    let receipt = folder().join("receipt.json");
+    let purge = ["delete", &acme.slug, "--purge", "--receipt", receipt.to_str().unwrap()];
+    let (deleted, said) = company(stand, None, &purge).await;
+    assert!(!deleted && said.contains("may be deleted from") && !receipt.exists(), "{said}");
+
+    acme.owner(Method::DELETE, "/v1/company/deletion", None, 204).await;
+    let shown = acme.owner(Method::GET, "/v1/company", None, 200).await;
+    assert_eq!(shown["delete_after"], Value::Null);
+    // The operator calls off what an owner asked for, and the company never stopped.
+    assert_eq!(ask(json!({ "password": PASSWORD })).await.0, 200);
+    assert!(done(stand, &["delete", &acme.slug, "--cancel"]).await.contains("goes on as before"));
+    acme.owner(Method::DELETE, "/v1/company/deletion", None, 404).await;
+    assert_eq!(acme.owner(Method::GET, "/v1/company", None, 200).await["delete_after"], Value::Null);
+    let events = acme
+        .rows("select action from audit_events where company_id = $1::text::uuid and action like 'company.deletion%' order by created_at")
+        .await;
+    let events: Vec<&str> = events.iter().map(|row| row.get(0)).collect();
+    let (asked, off) = ("company.deletion_requested", "company.deletion_cancelled");
+    assert_eq!(events.iter().filter(|event| **event == asked).count(), 2, "{events:?}");
+    assert!(events.contains(&off), "{events:?}");
+    assert_eq!(rival.fingerprint().await, before);
 }

@@ -67,6 +67,7 @@ mod trace;
 mod trials;
 mod turn;
 mod two_step;
+mod visitors;
 mod webhooks;
 mod website;
 mod widget;

@@ -99,17 +99,93 @@ async fn an_address_that_was_given_up_is_nobody_else_s() {
 
 #[tokio::test]
 async fn a_company_takes_its_old_address_back_but_does_not_collect_them() {
-    let company = Company::new(Stand::get(), "florist").await;
-    // The host that it is asked at is remembered for half a minute, so the first one goes on working here.
-    assert_eq!(change(&company, &unique()).await.0, 200);
-    assert_eq!(change(&company, &company.slug).await.0, 200, "its own address back");
+    let mut company = Company::new(Stand::get(), "florist").await;
+    let first = company.slug.clone();
+    let mut move_to = async |slug: String, expected: u16| {
+        let (status, answer) = change(&company, &slug).await;
+        assert_eq!(status, expected, "{slug}: {answer}");
+        if status == 200 {
+            company.slug = slug;
+        }
+        answer
+    };
+    move_to(unique(), 200).await;
+    // Its own address back: where nobody has asked for it of late, for a worker may remember whose it was.
+    move_to(first, 200).await;
+    let mut last = String::new();
     for _ in 0..4 {
-        let (status, problem) = change(&company, &unique()).await;
-        assert_eq!(status, 200, "{problem}");
+        last = unique();
+        move_to(last.clone(), 200).await;
     }
-    let (status, problem) = change(&company, &unique()).await;
-    assert_eq!(status, 409, "{problem}");
+    let problem = move_to(unique(), 409).await;
     assert!(problem["detail"].as_str().unwrap().contains("too often"), "{problem}");
+    // Staying is no change.
+    move_to(last, 200).await;
+}
+
+#[tokio::test]
+async fn an_old_address_leads_to_the_new_one_and_then_to_nobody() {
+    let stand = Stand::get();
+    let mut company = Company::new(stand, "florist").await;
+    // As after three changes, at addresses under which nobody has asked yet: no worker remembers them.
+    let [moved, aged, present] = &[unique(), unique(), unique()];
+    let changes = format!(
+        "with taken as (
+             insert into hosts (company_id, host, kind, released_at)
+             values ($1::text::uuid, '{moved}', 'slug', now() - interval '89 days'),
+                    ($1::text::uuid, '{aged}', 'slug', now() - interval '91 days'),
+                    ($1::text::uuid, '{present}', 'slug', null)
+         ),
+         first as (update hosts set released_at = now() where company_id = $1::text::uuid)
+         update companies set slug = '{present}' where company_id = $1::text::uuid returning 1"
+    );
+    assert_eq!(company.rows(&changes).await.len(), 1);
+    let at = |slug: &str, method: Method, path: &str| {
+        stand.http(&format!("{slug}.localhost"), method, path).bearer_auth(&company.owner)
+    };
+    let body = json!({ "password": PASSWORD });
+    for (method, path) in [
+        (Method::GET, "/"),
+        (Method::GET, "/pages/services?a=b&c=%20d"),
+        (Method::GET, "/v1/company"),
+        (Method::GET, "/widget.js"),
+        (Method::GET, "/dashboard/inbox"),
+        (Method::POST, "/v1/visitor"),
+        (Method::POST, "/v1/company/deletion"),
+    ] {
+        let answer = at(moved, method.clone(), path).json(&body).send().await.unwrap();
+        let to = answer.headers().get("location").and_then(|to| to.to_str().ok()).unwrap_or_default();
+        let expected = format!("{}{path}", stand.root_url.replace("://", &format!("://{present}.")));
+        assert_eq!((answer.status().as_u16(), to), (308, expected.as_str()), "{method} {path}");
+        assert_eq!(
+            answer.headers()["cache-control"],
+            "no-store",
+            "a browser must not remember it beyond its time"
+        );
+    }
+    // Nothing was done on the way.
+    assert_eq!(at(present, Method::GET, "/v1/company").send().await.unwrap().status(), 200);
+    let asked = company
+        .rows("select from companies where company_id = $1::text::uuid and delete_after is not null")
+        .await;
+    assert!(asked.is_empty());
+    // What is over answers as what never was.
+    let answer = async |slug: &str| {
+        let response = at(slug, Method::GET, "/").send().await.unwrap();
+        let status = response.status().as_u16();
+        let mut problem: Value = response.json().await.unwrap();
+        problem.as_object_mut().unwrap().remove("request_id");
+        (status, problem)
+    };
+    let (over, nobody) = (answer(aged).await, answer(&unique()).await);
+    assert_eq!(over.0, 404);
+    assert_eq!(over, nobody);
+    // And it stays the company's own, which may take it back.
+    let rival = Company::new(stand, "florist").await;
+    assert_eq!(change(&rival, aged).await.0, 409);
+    assert_eq!(change(&rival, moved).await.0, 409);
+    company.slug.clone_from(present);
+    assert_eq!(change(&company, aged).await.0, 200);
 }
 
 /// People belong to a company (README, "Choices that may surprise"): an address is taken within one, not beyond it.
