@@ -41,6 +41,7 @@ pub mod memory;
 pub mod notices;
 pub mod openai_api;
 pub mod openapi;
+pub mod outbox;
 pub mod providers;
 pub mod provisioning;
 pub mod sessions;
@@ -49,6 +50,7 @@ pub mod team;
 pub mod totp;
 pub mod two_step;
 pub mod unanswered;
+pub mod webhooks;
 pub mod website;
 pub mod widget;
 

@@ -6,6 +6,7 @@ mod copies;
 pub(crate) mod slug;
 
 pub use copies::COPIES;
+pub use slug::check as slug_check;
 
 use http::{HeaderName, HeaderValue, Response, StatusCode};
 use serde::Deserialize;

@@ -213,6 +213,18 @@ impl Company {
             self.rows(sql).await;
         }
         self.api_key(&["chat", "models"]).await;
+        let webhook =
+            json!({ "url": self.stand.website.url(crate::website::PLAIN), "events": ["budget.spent"] });
+        self.owner(Method::POST, "/v1/webhooks", Some(webhook), 201).await;
+        // Delivered, so that no round of another test changes it.
+        self.rows(
+            "insert into outbox (company_id, delivery_id, event_id, event, payload, webhook_id, attempts, next_at, delivered_at,
+                                 last_status, last_error)
+             select company_id, gen_random_uuid(), gen_random_uuid(), 'budget.spent', '{\"percent\": 100}', webhook_id, 2, null,
+                    now(), 200, 'it answered 500'
+             from webhooks where company_id = $1::text::uuid limit 1 returning 1",
+        )
+        .await;
         let owner =
             self.rows("select user_id::text from users where company_id = $1::text::uuid limit 1").await;
         self.link("verify", owner[0].get(0), 60).await;

@@ -88,7 +88,8 @@ impl Core {
             "JWT_KEYS" => Some(format!("k:{secret}")),
             "MASTER_KEYS" => Some(master_keys.to_owned()),
             "MAIL_URL" => mail_url.map(str::to_owned),
-            "MAIL_KEY" | "MAIL_FROM" => mail_url.map(|_| "mail@localhost".to_owned()),
+            "MAIL_KEY" => mail_url.map(|_| stand.redis_token.clone()),
+            "MAIL_FROM" => mail_url.map(|_| "mail@localhost".to_owned()),
             "CRON_TOKEN" => Some(CRON_TOKEN.to_owned()),
             "PLATFORM_OPENAI_KEY" => Some("test-ok-platform".to_owned()),
             "OPENAI_URL" | "ANTHROPIC_URL" | "GEMINI_URL" => Some(stand.upstream.url().to_owned()),
@@ -212,10 +213,29 @@ impl Gateway {
     /// When it does not start.
     #[must_use]
     pub fn start(stand: &'static Stand, database_url: &str) -> Self {
+        Self::with(stand, database_url, "")
+    }
+
+    /// One that has a single connection to Postgres, so that each request is lent what the last one left.
+    ///
+    /// # Panics
+    /// When it does not start.
+    #[must_use]
+    pub fn of_one_connection(stand: &'static Stand) -> Self {
+        Self::with(stand, &stand.worker_database_url, "--pool-size 1 --pool-wait-ms 60000")
+    }
+
+    /// Where it speaks SQL over HTTP.
+    #[must_use]
+    pub fn sql_url(&self) -> String {
+        format!("{}/sql", self.url)
+    }
+
+    fn with(stand: &'static Stand, database_url: &str, options: &str) -> Self {
         let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         // A child of a shell that ends with its standard input, so that it does not outlive the tests.
         let gateway = format!(
-            "{} gateway --development --listen 127.0.0.1:{port} & cat; kill -KILL $!",
+            "{} gateway --development --listen 127.0.0.1:{port} {options} & cat; kill -KILL $!",
             tool().display()
         );
         let process = Command::new("sh")

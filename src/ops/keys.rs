@@ -11,7 +11,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::Context as _;
 use bulkhead::tenant::vault::Rewrap;
-use tokio_postgres::{Client, NoTls, Transaction};
+use tokio_postgres::{Client, Transaction};
+
+use crate::postgres;
 
 /// Options of `bulkhead keys`.
 #[derive(clap::Args)]
@@ -41,7 +43,7 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
 
 /// The database, as its owner and as the worker.
 #[derive(clap::Args)]
-struct Place {
+pub(crate) struct Place {
     /// URL of the role that owns the schema: it lists the companies, and nothing else.
     #[arg(long, env = "DATABASE_OWNER_URL", hide_env_values = true)]
     database_url: String,
@@ -54,56 +56,59 @@ struct Place {
 const PAGE: i64 = 500;
 
 impl Place {
-    async fn owner(&self) -> anyhow::Result<Client> {
-        connect(&self.database_url).await.context("cannot connect as the database's owner; check its URL")
+    /// A connection as the schema's owner.
+    pub(crate) async fn owner(&self) -> anyhow::Result<Client> {
+        postgres::connect(&self.database_url)
+            .await
+            .context("cannot connect as the database's owner; check its URL")
     }
 
-    async fn worker(&self) -> anyhow::Result<Client> {
+    /// A connection as the worker's role.
+    pub(crate) async fn worker(&self) -> anyhow::Result<Client> {
         worker(&self.worker_database_url).await
     }
 }
 
 async fn worker(url: &str) -> anyhow::Result<Client> {
-    connect(url).await.context("cannot connect as the worker's role; check its URL")
-}
-
-async fn connect(url: &str) -> anyhow::Result<Client> {
-    let (client, connection) = tokio_postgres::connect(url, NoTls).await?;
-    // The task ends with its client; what it has to say about a broken connection, the client's next call says too.
-    tokio::spawn(connection);
-    Ok(client)
+    postgres::connect(url).await.context("cannot connect as the worker's role; check its URL")
 }
 
 /// The ids of the companies after this one, in the order of their ids.
-async fn companies(owner: &Client, after: &str) -> anyhow::Result<Vec<String>> {
+pub(crate) async fn companies(owner: &Client, after: &str) -> anyhow::Result<Vec<String>> {
     let rows = owner.query(COMPANY_LIST, &[&after, &PAGE]).await?;
     rows.iter().map(|row| Ok(row.try_get(0)?)).collect()
 }
 
 /// Before every company.
-const FIRST: &str = "00000000-0000-0000-0000-000000000000";
+pub(crate) const FIRST: &str = "00000000-0000-0000-0000-000000000000";
 
 const COMPANY_LIST: &str = "
 select company_id::text from companies where company_id > $1::text::uuid order by company_id limit $2";
 
 /// A transaction in which only this company's rows are there.
-async fn within<'a>(worker: &'a mut Client, company: &str) -> anyhow::Result<Transaction<'a>> {
+pub(crate) async fn within<'a>(worker: &'a mut Client, company: &str) -> anyhow::Result<Transaction<'a>> {
     let transaction = worker.transaction().await?;
-    transaction.execute("select set_config('app.current_company_id', $1, true)", &[&company]).await?;
+    enter(&transaction, company).await?;
     Ok(transaction)
 }
 
+/// From now on only this company's rows are there in the transaction.
+pub(crate) async fn enter(transaction: &Transaction<'_>, company: &str) -> anyhow::Result<()> {
+    transaction.execute("select set_config('app.current_company_id', $1, true)", &[&company]).await?;
+    Ok(())
+}
+
 /// The master keys of a setting.
-fn master_keys(setting: &str) -> anyhow::Result<Rewrap> {
+pub(crate) fn master_keys(setting: &str) -> anyhow::Result<Rewrap> {
     Ok(Rewrap::parse(&|_| Some(setting.trim().to_owned()).filter(|text| !text.is_empty()))?)
 }
 
-fn nonce() -> anyhow::Result<[u8; 12]> {
+pub(crate) fn nonce() -> anyhow::Result<[u8; 12]> {
     random()
 }
 
 /// A new id: UUID version 7, as the worker makes them.
-fn id() -> anyhow::Result<String> {
+pub(crate) fn id() -> anyhow::Result<String> {
     Ok(uuid::Builder::from_unix_timestamp_millis(now_ms()?, &random()?).into_uuid().to_string())
 }
 
@@ -115,7 +120,7 @@ fn random<const LENGTH: usize>() -> anyhow::Result<[u8; LENGTH]> {
 }
 
 #[expect(clippy::disallowed_methods, reason = "this is a native program; the core's port is not there")]
-fn now_ms() -> anyhow::Result<u64> {
+pub(crate) fn now_ms() -> anyhow::Result<u64> {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).context("the clock stands before 1970")?;
     Ok(now.as_millis().try_into()?)
 }
@@ -127,13 +132,13 @@ fn bytea(bytes: &[u8]) -> String {
 }
 
 /// Tells the operator something.
-fn say(line: &str) {
+pub(crate) fn say(line: &str) {
     use std::io::Write as _;
     // Nothing is left to do if nobody listens.
     let _ = writeln!(std::io::stdout(), "{line}");
 }
 
 /// `1 key`, `2 keys`.
-fn count(number: u64, one: &str, many: &str) -> String {
+pub(crate) fn count(number: u64, one: &str, many: &str) -> String {
     format!("{number} {}", if number == 1 { one } else { many })
 }

@@ -3,11 +3,15 @@
 use clap::Parser;
 
 mod bench;
+mod company;
 mod cost;
 mod dev;
+mod doctor;
 mod gateway;
 mod keys;
 mod migrate;
+mod postgres;
+mod serve;
 mod slugs;
 mod tail;
 mod templates;
@@ -18,12 +22,18 @@ mod templates;
 enum Command {
     /// Serve Postgres (Neon's SQL over HTTP) and Redis (Upstash's REST) to the worker.
     Gateway(gateway::Args),
+    /// Serve real visitors from one machine: gateway, worker and round, behind a proxy that has TLS.
+    Serve(serve::Args),
     /// Start everything for development: Postgres, Redis, gateway, worker, demo companies.
     Dev(dev::Args),
     /// Measure a running stand; `./scripts/bench` starts one.
     Bench(bench::Args),
+    /// Export, import, suspend and delete companies.
+    Company(company::Args),
     /// What hosting so many companies costs a month, line by line.
     Cost(cost::Args),
+    /// Check a deployment end to end, and say how to mend what is wrong.
+    Doctor(doctor::Args),
     /// Bring the database's schema and roles up to date.
     Migrate(migrate::Args),
     /// Rotate the master keys that seal the companies' provider keys, and bring such keys from elsewhere.
@@ -38,11 +48,16 @@ enum Command {
 
 #[tokio::main]
 async fn main() -> std::process::ExitCode {
+    // For what asks no provider by name, as Redis's client does. Nobody can have been quicker.
+    let _ = rustls::crypto::ring::default_provider().install_default();
     let done = match Command::parse() {
         Command::Gateway(args) => gateway::run(args).await,
+        Command::Serve(args) => serve::run(args).await,
         Command::Dev(args) => dev::run(args).await,
         Command::Bench(args) => bench::run(args).await,
+        Command::Company(args) => company::run(args).await,
         Command::Cost(args) => cost::run(&args),
+        Command::Doctor(args) => doctor::run(args).await,
         Command::Migrate(args) => migrate::run(args).await,
         Command::Keys(args) => keys::run(args).await,
         Command::Slugs(args) => slugs::run(args).await,

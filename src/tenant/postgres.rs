@@ -239,7 +239,7 @@ macro_rules! id_params {
 
 id_params!(CompanyId UserId SessionId VisitorId AgentId ConversationId MessageId NoteId MemoryId CategoryId EntryId ProviderId ReservationId AuditId ContactId LeadId NoticeId ApiKeyId LinkId RequestId);
 id_params!(StageId LabelId MessageTemplateId StepId NotificationId ItemId AppointmentTypeId ClosureId MethodId ServiceId TermId ContextId PageId QuestionId ReplyId);
-id_params!(DraftId UnansweredId);
+id_params!(DraftId UnansweredId WebhookId DeliveryId EventId);
 
 /// Parameters `$2` and on of a statement.
 #[macro_export]

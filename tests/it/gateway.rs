@@ -4,6 +4,7 @@
 use std::future::poll_fn;
 use std::time::Duration;
 
+use bulkhead_tests::core::Gateway;
 use bulkhead_tests::stand::Stand;
 use serde_json::{Value, json};
 use tokio::time::{sleep, timeout};
@@ -35,8 +36,12 @@ impl Reply {
 }
 
 async fn post_sql(connection_string: &str, body: String) -> Reply {
+    post_sql_to(&format!("{}/sql", env("GATEWAY_URL")), connection_string, body).await
+}
+
+async fn post_sql_to(sql_url: &str, connection_string: &str, body: String) -> Reply {
     let request = reqwest::Client::new()
-        .post(format!("{}/sql", env("GATEWAY_URL")))
+        .post(sql_url)
         .header("Neon-Connection-String", connection_string)
         .header("Neon-Raw-Text-Output", "true")
         .header("Neon-Array-Mode", "true")
@@ -50,23 +55,35 @@ async fn sql(body: Value) -> Reply {
 }
 
 async fn batch(statements: &[&str]) -> Reply {
-    let queries: Vec<Value> =
-        statements.iter().map(|query| json!({ "query": query, "params": [] })).collect();
-    sql(json!({ "queries": queries })).await
+    sql(queries(statements)).await
 }
 
-/// Runs `dirty` and then `probe` on the very same connection; none if that connection was closed.
-async fn next_borrower(dirty: &[&str], probe: &str) -> Option<Value> {
-    let mut statements = vec!["select pg_backend_pid()"];
-    statements.extend(dirty);
-    let pid = batch(&statements).await.row(0);
-    for _ in 0..100 {
-        let reply = batch(&["select pg_backend_pid()", probe]).await;
-        if reply.row(0) == pid {
-            return Some(reply.row(1)[0].clone());
-        }
+fn queries(statements: &[&str]) -> Value {
+    let queries: Vec<Value> =
+        statements.iter().map(|query| json!({ "query": query, "params": [] })).collect();
+    json!({ "queries": queries })
+}
+
+/// A gateway of one connection, whose next borrower is lent what the last one left.
+struct Lender(Gateway);
+
+impl Lender {
+    fn new() -> Self {
+        Self(Gateway::of_one_connection(Stand::get()))
     }
-    None
+
+    async fn batch(&self, statements: &[&str]) -> Reply {
+        post_sql_to(&self.0.sql_url(), &env("DATABASE_URL"), queries(statements).to_string()).await
+    }
+
+    /// Runs `dirty` and then `probe` on the very same connection; none if that connection was closed.
+    async fn next_borrower(&self, dirty: &[&str], probe: &str) -> Option<Value> {
+        let mut statements = vec!["select pg_backend_pid()"];
+        statements.extend(dirty);
+        let dirtied = self.batch(&statements).await;
+        let next = self.batch(&["select pg_backend_pid()", probe]).await;
+        (next.row(0) == dirtied.row(0)).then(|| next.row(1)[0].clone())
+    }
 }
 
 async fn direct() -> tokio_postgres::Client {
@@ -108,7 +125,8 @@ async fn begin_alone_never_sticks() {
 async fn settings_of_one_request_are_not_the_next_ones() {
     let setting = "select current_setting('app.current_company_id', true)";
     let set = "select set_config('app.current_company_id', 'acme', false)";
-    let seen = next_borrower(&[set], setting).await.unwrap();
+    let lender = Lender::new();
+    let seen = lender.next_borrower(&[set], setting).await.unwrap();
     assert!(seen.is_null() || seen == "", "{seen}");
     for (dirty, name) in [
         ("set statement_timeout = 0", "statement_timeout"),
@@ -117,8 +135,8 @@ async fn settings_of_one_request_are_not_the_next_ones() {
         ("set timezone = 'Asia/Kolkata'", "timezone"),
     ] {
         let probe = format!("select current_setting('{name}')");
-        let clean = batch(&[&probe]).await.row(0)[0].clone();
-        assert_eq!(next_borrower(&[dirty], &probe).await.unwrap(), clean, "{name}");
+        let clean = lender.batch(&[&probe]).await.row(0)[0].clone();
+        assert_eq!(lender.next_borrower(&[dirty], &probe).await.unwrap(), clean, "{name}");
     }
     assert_ne!(batch(&["select current_setting('statement_timeout')"]).await.row(0)[0], "0");
     // Were a transaction not to begin, its statements could store nothing.
@@ -127,6 +145,7 @@ async fn settings_of_one_request_are_not_the_next_ones() {
 
 #[tokio::test]
 async fn nothing_of_a_session_is_inherited() {
+    let lender = Lender::new();
     for (dirty, probe, expected) in [
         ("create temp table leak (a int)", "select to_regclass('pg_temp.leak')::text", Value::Null),
         ("listen leak", "select count(*) from pg_listening_channels()", json!("0")),
@@ -143,14 +162,14 @@ async fn nothing_of_a_session_is_inherited() {
         ("set session authorization default", "select (session_user = current_user)::text", json!("true")),
         ("set role none", "select current_setting('role')", json!("none")),
     ] {
-        assert_eq!(next_borrower(&[dirty], probe).await.unwrap(), expected, "{dirty}");
+        assert_eq!(lender.next_borrower(&[dirty], probe).await.unwrap(), expected, "{dirty}");
     }
 }
 
 #[tokio::test]
 async fn a_connection_with_statements_prepared_in_sql_is_not_lent_again() {
     let leak = "do $$ begin execute 'prepare leak as select 1'; end $$";
-    assert_eq!(next_borrower(&[leak], "select 1").await, None);
+    assert_eq!(Lender::new().next_borrower(&[leak], "select 1").await, None);
 }
 
 #[tokio::test]

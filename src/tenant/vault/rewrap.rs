@@ -2,9 +2,15 @@
 //!
 //! It never gives a key out, and changes no row: the native tool does that, one company after the other.
 
+use hkdf::Hkdf;
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use sha2::Sha256;
+use zeroize::Zeroizing;
+
 use super::{Kept, MasterKeys, NONCE, SealedKey, parts};
 use crate::config::ConfigError;
-use crate::ids::{CompanyId, ProviderId, UserId};
+use crate::ids::{CompanyId, ProviderId, UserId, WebhookId};
+use crate::tenant::rows::hex;
 
 /// The master keys, for an operator who rotates them or brings keys from elsewhere.
 pub struct Rewrap(MasterKeys);
@@ -72,6 +78,19 @@ impl Rewrap {
         self.0.seal(company, Kept::TotpSecret(user), &secret, nonce)
     }
 
+    /// What a webhook's deliveries are signed with under the newest master key; `None` when it does not open.
+    #[must_use]
+    pub fn webhook_again(
+        &self,
+        company: CompanyId,
+        webhook: WebhookId,
+        sealed: &[u8],
+        nonce: [u8; NONCE],
+    ) -> Option<Vec<u8>> {
+        let secret = self.0.open(company, Kept::WebhookSecret(webhook), sealed)?;
+        self.0.seal(company, Kept::WebhookSecret(webhook), &secret, nonce)
+    }
+
     /// A key that was never sealed here, for this company and this row; `None` when the cipher fails.
     #[must_use]
     pub fn first(
@@ -85,6 +104,37 @@ impl Rewrap {
         let fingerprint = self.0.fingerprint(company, key).ok()?;
         Some(Wrapped { sealed: SealedKey(sealed), fingerprint })
     }
+}
+
+/// Receipts of deletions: what a deployment says of itself, under a key that follows from a master key and is good for that alone.
+impl Rewrap {
+    /// The number of the newest master key, and what stands under it for this text: HMAC-SHA-256 in hexadecimal digits.
+    #[must_use]
+    pub fn receipt_sign(&self, text: &str) -> Option<(u16, String)> {
+        let (number, master) = self.0.0.first()?;
+        Some((*number, hex(&receipt_mac(master, text)?.finalize().into_bytes())))
+    }
+
+    /// Whether that stands for this text under the master key of this number.
+    #[must_use]
+    pub fn receipt_stands(&self, number: u16, text: &str, signature: &str) -> bool {
+        let master = self.0.0.iter().find(|(other, _)| *other == number);
+        let mac = master.and_then(|(_, master)| receipt_mac(master, text));
+        unhex(signature).zip(mac).is_some_and(|(bytes, mac)| mac.verify_slice(&bytes).is_ok())
+    }
+}
+
+fn unhex(text: &str) -> Option<Vec<u8>> {
+    let pairs = text.as_bytes().chunks(2);
+    pairs.map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()).collect()
+}
+
+fn receipt_mac(master: &[u8; 32], text: &str) -> Option<Hmac<Sha256>> {
+    let mut key = Zeroizing::new([0; 32]);
+    Hkdf::<Sha256>::new(None, master).expand(b"bulkhead/deletion-receipt", key.as_mut()).ok()?;
+    let mut mac = Hmac::<Sha256>::new_from_slice(key.as_ref()).ok()?;
+    mac.update(text.as_bytes());
+    Some(mac)
 }
 
 /// The number of the master key that these bytes are sealed under; `None` when they are no sealed key at all.

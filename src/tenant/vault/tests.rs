@@ -167,6 +167,34 @@ fn what_is_sealed_again_opens_under_the_newest_alone() {
 }
 
 #[test]
+fn a_receipt_stands_under_its_master_key_as_it_was_signed_and_not_otherwise() {
+    let rewrap = |numbers: &[u8]| {
+        let pair = |n: &u8| format!("{n}:{}", Base64UrlUnpadded::encode_string(&[*n; 32]));
+        let text = numbers.iter().map(pair).collect::<Vec<_>>().join(",");
+        Rewrap::parse(&|_| Some(text.clone())).unwrap()
+    };
+    let (old, both, other) = (rewrap(&[1]), rewrap(&[2, 1]), rewrap(&[3]));
+    let (number, signature) = old.receipt_sign("deleted").unwrap();
+    assert_eq!((number, signature.len()), (1, 64));
+    assert!(
+        both.receipt_stands(number, "deleted", &signature),
+        "the next master key came, and the old one stayed"
+    );
+    assert!(!both.receipt_stands(2, "deleted", &signature));
+    assert!(!other.receipt_stands(number, "deleted", &signature));
+    assert!(!old.receipt_stands(number, "deleted.", &signature));
+    for wrong in [
+        "",
+        "00",
+        signature.get(1..).unwrap(),
+        &signature.replacen(signature.get(..2).unwrap(), "zz", 1),
+        &"0".repeat(64),
+    ] {
+        assert!(!old.receipt_stands(number, "deleted", wrong), "{wrong}");
+    }
+}
+
+#[test]
 fn one_request_opens_few_keys_and_the_operator_hears_of_more() {
     let ground = Ground::new();
     let scope = ground.scope();
