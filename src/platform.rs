@@ -85,11 +85,14 @@ pub enum Part {
     Mail,
     /// A website that somebody imports.
     Website,
+    /// A program of a company's that is told of what happens.
+    Webhook,
 }
 
 impl Part {
     /// All of them.
-    pub const ALL: [Self; 5] = [Self::Postgres, Self::Redis, Self::Model, Self::Mail, Self::Website];
+    pub const ALL: [Self; 6] =
+        [Self::Postgres, Self::Redis, Self::Model, Self::Mail, Self::Website, Self::Webhook];
 
     /// Its name in log lines and headers.
     #[must_use]
@@ -100,6 +103,7 @@ impl Part {
             Self::Model => "model",
             Self::Mail => "mail",
             Self::Website => "website",
+            Self::Webhook => "webhook",
         }
     }
 }

@@ -180,7 +180,7 @@ fn shown(event: &Value) -> String {
 /// What a request took of each part.
 fn parts(event: &Value) -> String {
     let mut all = String::new();
-    for part in ["postgres", "redis", "model", "mail", "website"] {
+    for part in ["postgres", "redis", "model", "mail", "website", "webhook"] {
         let Some(took) = event.get(part) else { continue };
         if let Some(calls) = took["calls"].as_u64() {
             let ms = &took["ms"];

@@ -12,7 +12,7 @@ use crate::config::WEBHOOK_TIMEOUT_MS;
 use crate::error::Error;
 use crate::ids::WebhookId;
 use crate::mail::{self, Letter};
-use crate::platform::{Outbound, SendError};
+use crate::platform::{Outbound, Part, SendError};
 use crate::tenant::TenantScope;
 use crate::website::address::Address;
 
@@ -78,8 +78,12 @@ async fn request(scope: &TenantScope, due: &Due, webhook: WebhookId, url: &str, 
         return unanswered(End::Never("its address may not be used"));
     };
     let timeout = WEBHOOK_TIMEOUT_MS;
-    let sent =
-        scope.platform().send(Outbound { request, head_timeout_ms: timeout, idle_timeout_ms: timeout });
+    let sent = scope.platform().send(Outbound {
+        part: Part::Webhook,
+        request,
+        head_timeout_ms: timeout,
+        idle_timeout_ms: timeout,
+    });
     match sent.await {
         Err(SendError::Unreachable) => unanswered(End::Again("no connection could be made".into())),
         Err(SendError::TimedOut) => unanswered(End::Again("it did not answer in time".into())),
