@@ -142,6 +142,17 @@ export type Permission = { role: Role; permission: string; allowed: boolean };
 export type UpdateKind = "context" | "entry" | "message" | "page" | "service" | "term";
 export type Update = { kind: UpdateKind; slug: string; state: string; yours: string | null; template: string | null };
 export type Named = { kind: UpdateKind; slug?: string; slugs?: string[] };
+export type WebhookEvent =
+  "lead.new" | "conversation.handed_over" | "conversation.closed" | "budget.nearly_spent" | "budget.spent";
+export type Webhook = {
+  webhook_id: Id; url: string; events: WebhookEvent[]; enabled: boolean; created_at: Time; failing_since: Time | null;
+};
+/** The payload is null where it is nothing for whoever asks. */
+export type Delivery = {
+  delivery_id: Id; webhook_id: Id; event_id: Id; event: WebhookEvent | "webhook.test"; payload: Json; attempts: Count;
+  created_at: Time; next_at: Time | null; delivered_at: Time | null; dead_at: Time | null; last_status: Count | null;
+  last_error: string | null; state: "waiting" | "delivered" | "dead";
+};
 /** A request as OpenAI's clients send it; what only tunes a model is passed over. */
 export type ChatRequest = {
   model: string; messages: { role: string; content: Json; [further: string]: Json }[]; stream?: boolean;
@@ -453,6 +464,15 @@ export type Api = {
   "GET /v1/api-keys": { 200: { api_keys: ApiKey[] } };
   "POST /v1/api-keys": { takes: { name: string; scopes: Scope[]; expires_in_days?: Count }; 201: NewApiKey };
   "DELETE /v1/api-keys/{id}": { 204: null };
+  "GET /v1/webhooks": { 200: { webhooks: Webhook[] } };
+  "POST /v1/webhooks": { takes: { url: string; events: WebhookEvent[] }; 201: { secret: string; webhook: Webhook } };
+  "GET /v1/webhooks/{id}": { 200: Webhook };
+  "PATCH /v1/webhooks/{id}": { takes: { url?: string; events?: WebhookEvent[]; enabled?: boolean }; 200: Webhook };
+  "DELETE /v1/webhooks/{id}": { 204: null };
+  "POST /v1/webhooks/{id}/secret": { 201: { secret: string } };
+  "POST /v1/webhooks/{id}/test": { 200: Delivery };
+  "GET /v1/webhooks/{id}/deliveries": { query: { state?: string; event?: string }; 200: { deliveries: Delivery[] } };
+  "POST /v1/deliveries/{id}/replay": { 202: Delivery };
   "GET /v1/models": { 200: { object: "list"; data: Model[] } };
   "POST /v1/chat/completions": { takes: ChatRequest; 200: Completion | Events };
 };
