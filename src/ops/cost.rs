@@ -255,6 +255,7 @@ impl Assumed {
             turns: 1_000.0,
             other_requests: 3.0,
             other_request_ms: 1.0,
+            rounds: 730.0,
             months_kept: 12.0,
             headroom: 4.0,
             hot_days: 7.0,
