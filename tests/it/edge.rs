@@ -91,6 +91,21 @@ async fn each_word_arrives_before_the_next_is_sent() {
 }
 
 #[tokio::test]
+async fn a_quick_stream_comes_a_handful_of_words_at_a_time() {
+    let stand = Stand::get();
+    let key = key("steps");
+    let acme = company(stand, &key).await;
+    let mut answer = ask(&acme).await;
+    answer.until("start", |events| !events.is_empty()).await;
+    let words = upstream::answer(QUESTION).split(' ').count();
+    stand.upstream.step(&key, words);
+    let events = answer.rest().await;
+    assert_eq!(text(&events), upstream::answer(QUESTION));
+    let deltas = events.iter().filter(|event| event.name == "delta").count();
+    assert!(deltas < words, "{deltas} pieces for {words} words that came at once");
+}
+
+#[tokio::test]
 async fn whenever_a_visitor_leaves_the_provider_is_cancelled_and_everything_settled() {
     let stand = Stand::get();
     let said = upstream::answer(QUESTION);

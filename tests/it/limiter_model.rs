@@ -318,3 +318,46 @@ fn random_days_keep_their_promises() {
     tally("7 budget", "runs of the limiter's scripts beside the model", runs, 60_000);
     assert!(opened > 6_000, "too poor to show anything: {calls} calls, {opened} turns");
 }
+
+/// Each minute's questions are counted apart, a clock that is a little behind starts no minute anew, and what is old goes.
+#[test]
+fn questions_are_counted_by_the_minute_and_do_not_pile_up() {
+    let mut redis =
+        redis::Client::open(Stand::get().redis_native_url.as_str()).unwrap().get_connection().unwrap();
+    let company = uuid::Uuid::new_v4().to_string();
+    let keys = ["daily_spend", "memory"].map(|name| format!("{name}:{{{company}}}:minutes"));
+    let mut ask = |visitor: &str, now: u64, seeds: &[&str]| -> String {
+        let (now, hold) = (now.to_string(), HOLD_MS.to_string());
+        let id = uuid::Uuid::new_v4().to_string();
+        let mut args = vec![&*company, &*id, &*now, &*hold, visitor, ""];
+        args.extend(seeds);
+        let reply: Vec<redis::Value> =
+            redis::cmd("EVAL").arg(OPEN).arg(2).arg(&keys).arg(&args).query(&mut redis).unwrap();
+        redis::from_redis_value(reply[0].clone()).unwrap()
+    };
+    // Two questions a minute of each visitor, 100 of all.
+    let limits = ["1000000:1000000:2:2:100:1000", "1:1:1:1", "0", "0"];
+    let minute = 1_800_000_000_000;
+    assert_eq!(ask("first", minute, &[]), "unseeded");
+    assert_eq!(ask("first", minute, &limits), "held");
+    assert_eq!(ask("first", minute + 1, &[]), "held");
+    assert_eq!(ask("first", minute - 1, &[]), "rate", "by a clock that is still in the minute before");
+    assert_eq!(ask("first", minute + 60_000, &[]), "held");
+    for other in 0..99 {
+        assert_eq!(ask(&format!("other {other}"), minute + 60_001, &[]), "held");
+    }
+    assert_eq!(ask("late", minute + 60_002, &[]), "rate", "all together");
+    let fields = |redis: &mut redis::Connection| -> Vec<String> {
+        let all: Vec<String> = redis::cmd("HKEYS").arg(&keys[0]).query(redis).unwrap();
+        all.into_iter().filter(|field| field.starts_with("q:")).collect()
+    };
+    assert_eq!(fields(&mut redis).len(), 101, "all of them, and each that was let through");
+    let id = uuid::Uuid::new_v4().to_string();
+    let now = (minute + 120_000).to_string();
+    let args = [&*company, &id, &now, "60000", "first", ""];
+    redis::cmd("EVAL").arg(OPEN).arg(2).arg(&keys).arg(&args).exec(&mut redis).unwrap();
+    let mut left = fields(&mut redis);
+    left.sort();
+    assert_eq!(left, ["q:", "q:v:first"]);
+    redis::cmd("DEL").arg(&keys).exec(&mut redis).unwrap();
+}
