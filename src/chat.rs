@@ -28,6 +28,7 @@ use crate::ledger;
 use crate::limiter::{self, AgentLimit, Allowance, Bill, Denied, Opening};
 use crate::llm::{LlmError, StopReason};
 use crate::memory::{MEMORY_ADD, Remembered};
+use crate::outbox;
 use crate::params;
 use crate::platform::{Body, Level};
 use crate::routes::Call;
@@ -313,12 +314,17 @@ impl Turn {
                     params![question.message, call, tool, arguments, &used.outcome, used.done],
                 );
             }
-            if let Some(bill) = &told.bill {
-                ledger::enter(&mut batch, bill, question.conversation, self.read.agent.agent_id);
-            }
+            let alert = told.bill.as_ref().and_then(|bill| {
+                ledger::enter(&mut batch, bill, question.conversation, self.read.agent.agent_id)
+            });
             tries += 1;
             match batch.send().await {
-                Ok(_) => return Ok(()),
+                Ok(mut rows) => {
+                    if let Some(alert) = alert {
+                        outbox::deliver_told(&self.visitor.scope, &mut rows, alert);
+                    }
+                    return Ok(());
+                }
                 Err(Error::Unavailable(..)) if tries < STORE_TRIES => {}
                 Err(error) => return Err(error),
             }

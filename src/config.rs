@@ -53,6 +53,17 @@ pub const MAIL_TIMEOUT_MS: u32 = 10_000;
 pub const MAILS_PER_ADDRESS_HOUR: u64 = 5;
 /// Most mails that a company sends in a day.
 pub const MAILS_PER_COMPANY_DAY: u64 = 300;
+/// Most mails of notices that one address gets of a company in an hour. They are counted apart from the mails that people
+/// wait for, so that nobody who floods a chat keeps a new password from its owner.
+pub const NOTICES_PER_ADDRESS_HOUR: u64 = 20;
+/// Most mails of notices that a company sends in a day.
+pub const NOTICES_PER_COMPANY_DAY: u64 = 200;
+/// Milliseconds that a webhook may take to begin its answer.
+pub const WEBHOOK_TIMEOUT_MS: u32 = 10_000;
+/// Most webhooks that a company may have.
+pub const WEBHOOKS: u32 = 10;
+/// Seconds for which nobody else tries what is being delivered: longer than an attempt and its two batches take.
+pub const LEASE_S: u64 = 60;
 /// Most times in an hour that one network address may ask for links by mail, of one company.
 pub const ASKED_PER_HOUR: u64 = 20;
 /// Seconds for which a link that verifies an address is good.

@@ -1,19 +1,25 @@
-//! The round: goes from company to company and brings Redis in line with the ledger; what has expired goes.
+//! The round: goes from company to company and brings Redis in line with the ledger; what has expired goes, and what is due in
+//! the outbox is delivered.
 //!
 //! It never reads one company's data in another's scope: each company is visited in a scope of its own.
 
+use std::rc::Rc;
+
+use http::header::{AUTHORIZATION, CONTENT_TYPE};
 use http::{Response, StatusCode};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use crate::config::REPLY_LIMIT;
 use crate::error::Error;
 use crate::idempotency::EXPIRED_REMOVE;
 use crate::ids::CompanyId;
 use crate::limiter::scripts::RECONCILE;
 use crate::links::EXPIRED_LINKS_REMOVE;
+use crate::outbox::{self, DueSince, OUTBOX_EXPIRE};
 use crate::params;
-use crate::platform::{Body, Level};
-use crate::routes::{Call, json as answer};
+use crate::platform::{Body, Level, Platform};
+use crate::routes::{App, Call, json as answer, serve};
 use crate::tenant::{TenantScope, TenantSql, auth};
 
 /// Companies that one call visits: two requests each, and hosted runtimes allow so many a call.
@@ -29,9 +35,13 @@ pub async fn round(call: Call) -> Result<Response<Body>, Error> {
     let next = scopes.last().map(TenantScope::company_id);
     let next = next.filter(|_| scopes.len() == PAGE as usize);
     let mut visited = Vec::with_capacity(scopes.len());
-    for scope in &scopes {
-        visited.push(visit(scope).await);
+    let mut due = Vec::new();
+    for scope in scopes {
+        let mut since = None;
+        visited.push(visit(&scope, &mut since).await);
+        due.extend(since.map(|since| (scope, since)));
     }
+    outbox::deliver_round(due);
     let drifts: Vec<&Drift> = visited.iter().flatten().flatten().collect();
     let failed = visited.iter().filter(|visit| visit.is_err()).count();
     answer(
@@ -40,8 +50,41 @@ pub async fn round(call: Call) -> Result<Response<Body>, Error> {
     )
 }
 
-/// Brings a company's last two days in line, and tells where Redis and the ledger differ though no turn is on its way.
-async fn visit(scope: &TenantScope) -> Result<Vec<Drift>, Error> {
+/// Goes round all companies, page after page, as who calls `POST /v1/cron` with this token: for a runtime that wakes the worker
+/// by a schedule. What it brought is in the log.
+pub async fn scheduled(app: Rc<App>, platform: Rc<dyn Platform>, token: Option<&str>) {
+    let Some(token) = token else {
+        platform.log(Level::Error, "the round was not made: the setting CRON_TOKEN is missing");
+        return;
+    };
+    let url = format!("{}/v1/cron", app.config.root.url());
+    let mut from = json!({});
+    loop {
+        let request = http::Request::post(&url)
+            .header(CONTENT_TYPE, "application/json")
+            .header(AUTHORIZATION, format!("Bearer {token}"))
+            .body(Body::from(from.to_string()));
+        let Ok(request) = request else {
+            platform.log(Level::Error, "the round was not made: CRON_TOKEN cannot stand in a header");
+            return;
+        };
+        let answer = serve(Rc::clone(&app), Rc::clone(&platform), request).await;
+        let (status, body) = (answer.status(), answer.into_body().collect(REPLY_LIMIT).await);
+        let told: Option<Value> = body.ok().and_then(|body| serde_json::from_slice(&body).ok());
+        let Some(told) = told.filter(|_| status == StatusCode::OK) else {
+            platform.log(Level::Error, &format!("the round broke off at {from}: {}", status.as_u16()));
+            return;
+        };
+        match told.get("next").filter(|next| !next.is_null()) {
+            Some(next) => from = json!({ "after": next }),
+            None => return,
+        }
+    }
+}
+
+/// Brings a company's last two days in line, and tells where Redis and the ledger differ though no turn is on its way, and since
+/// when something is `due` in its outbox.
+async fn visit(scope: &TenantScope, due: &mut Option<DueSince>) -> Result<Vec<Drift>, Error> {
     let now_ms = scope.platform().now_ms();
     let days = [scope.day(now_ms), scope.day(now_ms.saturating_sub(24 * 3_600_000))];
     let [today, yesterday] = &days;
@@ -50,10 +93,13 @@ async fn visit(scope: &TenantScope) -> Result<Vec<Drift>, Error> {
     batch.run(MEMORIES_EXPIRE, params![]);
     batch.run(EXPIRED_REMOVE, params![]);
     batch.run(EXPIRED_LINKS_REMOVE, params![]);
+    batch.run(OUTBOX_EXPIRE, params![]);
+    let since = outbox::due_since(&mut batch);
     let outcome = batch.send().await;
     let mut rows = outcome.inspect_err(|error| {
         scope.log(Level::Error, "round: the database did not answer", &format!("{error:?}"));
     })?;
+    *due = rows.maybe(since)?;
     let mut drifts = Vec::new();
     for (day, slot) in days.iter().zip(sums) {
         let ledger = rows.one(slot)?;

@@ -38,6 +38,7 @@ pub mod site_editor;
 pub mod team;
 pub mod usage;
 pub mod view;
+pub mod webhooks;
 pub mod widget;
 
 /// What stands around each page: whose dashboard it is, where one is in it, and what was just done.
@@ -104,6 +105,7 @@ const TABS: &[(&str, &str)] = &[
     ("/dashboard/team", "Team"),
     ("/dashboard/notifications", "Notifications"),
     ("/dashboard/api-keys", "API keys"),
+    ("/dashboard/webhooks", "Webhooks"),
     ("/dashboard/audit", "Audit log"),
     ("/dashboard/sessions", "Security"),
 ];
@@ -126,6 +128,7 @@ const SAID: &[(&str, &str)] = &[
     ("imported", "Imported. Nobody sees anything of it until you approve it."),
     ("nothing-new", "Nothing new was in it: you have it already, or it says too little under a heading."),
     ("updated", "Brought up to date."),
+    ("again", "On its way again. Load this page anew to see what came of it."),
     ("ended", "Ended."),
     ("erased", "Erased: nothing of theirs is left but what their answers cost."),
     ("handed-back", "Handed back: the assistant answers again."),
@@ -136,6 +139,8 @@ const SAID: &[(&str, &str)] = &[
     ("removed", "Removed."),
     ("reopened", "Open again."),
     ("saved", "Saved. It holds from the next question on."),
+    ("set", "Saved. It holds from the next event on."),
+    ("told", "The test was taken."),
     ("sent", "Sent. The assistant is silent here until you hand back."),
     ("taken", "Taken over: the assistant is silent here until you hand back."),
     ("two-step-off", "Two-step sign-in is off."),

@@ -148,7 +148,7 @@ pub(crate) struct New {
 }
 
 /// Puts texts among the drafts of a category, the usual one where its name is empty: those that are not there yet, neither
-/// as drafts nor as entries, as far as there is room. How many that are is what the slot counts.
+/// as drafts nor as entries, as far as there is room, in this order. How many that are is what the slot counts.
 pub(crate) fn put(batch: &mut Batch<'_>, category: &str, source: &Source, new: &[New]) -> Slot<()> {
     let rows: Vec<Value> = (1_u32..)
         .zip(new)
@@ -221,13 +221,14 @@ pub(crate) const DRAFT_OF: TenantSql = crate::sql!(
      limit 1"
 );
 
+/// A microsecond lies between two of them, so that they are listed in the order in which they were offered.
 const DRAFTS_ADD: TenantSql = crate::sql!(
     "with offered as (
          select o.n, o.draft_id, o.question, o.answer, o.url, text_digest(o.answer) as digest
          from jsonb_to_recordset($2::jsonb) as o (n integer, draft_id uuid, question text, answer text, url text)
      )
-     insert into knowledge_drafts (company_id, draft_id, category_id, source, source_url, question, answer, unanswered_id)
-     select $1, o.draft_id, c.category_id, $4, o.url, o.question, o.answer, $5
+     insert into knowledge_drafts (company_id, draft_id, category_id, source, source_url, question, answer, unanswered_id, created_at)
+     select $1, o.draft_id, c.category_id, $4, o.url, o.question, o.answer, $5, now() + o.n * interval '1 microsecond'
      from offered o
      cross join lateral (
          select k.category_id

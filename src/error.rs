@@ -196,6 +196,18 @@ impl Error {
         Facts { status, title, detail, level }
     }
 
+    /// Whose fault it is, for the log: `client`, `us`, `database`, `redis` or `provider`.
+    #[must_use]
+    pub fn fault(&self) -> &'static str {
+        match self {
+            Self::Field(_, error) => error.fault(),
+            Self::Unavailable(part @ ("database" | "redis"), _) => part,
+            Self::BrokeOff => "provider",
+            Self::Unavailable(..) | Self::Internal(_) => "us",
+            _ => "client",
+        }
+    }
+
     /// What the operator's log says beyond the status; `None` where the status says it all.
     #[must_use]
     pub fn for_log(&self) -> Option<Cow<'_, str>> {

@@ -117,6 +117,12 @@ ids! {
     ReplyId,
     /// What somebody may do once with a token that was sent to them; an invitation is one.
     LinkId,
+    /// An address of the company's own programs that is told of what happens.
+    WebhookId,
+    /// What is told of what happened, to one webhook or one person.
+    DeliveryId,
+    /// Something that happened, as all that are told of it know it.
+    EventId,
     /// An entry of the audit log.
     AuditId,
     /// One incoming request, quoted in errors and logs.

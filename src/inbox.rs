@@ -16,8 +16,9 @@ use self::statements::{
 use crate::conversations::{Author, Source};
 use crate::error::Error;
 use crate::idempotency::once;
-use crate::ids::{ConversationId, MessageId, NoteId, VisitorId};
+use crate::ids::{ConversationId, EventId, MessageId, NoteId, VisitorId};
 use crate::knowledge::check_texts;
+use crate::outbox::{self, tell::CLOSED_TELL};
 use crate::params;
 use crate::platform::Body;
 use crate::routes::{Call, json as answer};
@@ -61,11 +62,16 @@ pub async fn change(member: Member, call: Call) -> Result<Response<Body>, Error>
         (None, None) => return Err(Error::Invalid("Say taken_over or closed.".into())),
     };
     let mut batch = member.scope.batch();
+    let event = EventId::new(member.scope.platform());
+    let told = (new.closed == Some(true)).then(|| batch.run(CLOSED_TELL, params![event, id]));
     let changed = batch.run(CONVERSATION_CHANGE, params![id, member.user, new.taken_over, new.closed]);
     upkeep::note(&member, &mut batch, action, &id);
     let conversation = batch.add::<Conversation>(CONVERSATION_LIST, Wanted::one(id));
     let mut rows = batch.send().await?;
     rows.touched(changed)?;
+    if let Some(told) = told {
+        outbox::deliver_told(&member.scope, &mut rows, told);
+    }
     answer(StatusCode::OK, &rows.one(conversation)?)
 }
 

@@ -8,8 +8,9 @@ use serde_json::json;
 
 use crate::error::Error;
 use crate::idempotency::once;
-use crate::ids::{ContactId, ConversationId, LeadId, VisitorId};
+use crate::ids::{ContactId, ConversationId, EventId, LeadId, VisitorId};
 use crate::knowledge::check_texts;
+use crate::outbox::{self, tell::LEAD_TELL};
 use crate::params;
 use crate::platform::Body;
 use crate::routes::{Call, json as answer};
@@ -30,13 +31,22 @@ async fn add_once(visitor: &Visitor, call: &Call) -> Result<Response<Body>, Erro
     let new = call.json::<NewLead>().await?;
     let lead = LeadId::new(visitor.scope.platform());
     let mut batch = visitor.scope.batch_once();
-    let added = keep(&mut batch, visitor, lead, new.check()?)?;
+    let Kept { added, told } = keep(&mut batch, visitor, lead, new.check()?)?;
     let mut rows = batch.send().await?;
     rows.touched(added)?;
+    outbox::deliver_told(&visitor.scope, &mut rows, told);
     answer(StatusCode::CREATED, &json!({ "lead_id": lead }))
 }
 
-/// Keeps a lead of this visitor's in this batch; it touches nothing when the conversation is not theirs.
+/// What keeping a lead did.
+pub(crate) struct Kept {
+    /// The lead; none when the conversation is not the visitor's.
+    pub(crate) added: Slot<()>,
+    /// What was put into the outbox.
+    pub(crate) told: Slot<()>,
+}
+
+/// Keeps a lead of this visitor's in this batch, and tells of it; it does neither when the conversation is not theirs.
 ///
 /// # Errors
 /// [`Error::NotFound`] when the conversation's id is none.
@@ -45,14 +55,18 @@ pub(crate) fn keep(
     visitor: &Visitor,
     lead: LeadId,
     new: NewLead,
-) -> Result<Slot<()>, Error> {
+) -> Result<Kept, Error> {
     let conversation = new
         .conversation_id
         .map(|id| id.parse::<ConversationId>().map_err(|_| Error::NotFound))
         .transpose()?;
-    let contact = ContactId::new(visitor.scope.platform());
+    let platform = visitor.scope.platform();
+    let contact = ContactId::new(platform);
     batch.run(CONTACT_KEEP, params![contact, visitor.id, new.name, new.email, new.phone]);
-    Ok(batch.run(LEAD_ADD, params![lead, visitor.id, conversation, new.message.unwrap_or_default()]))
+    let fields = params![lead, visitor.id, conversation, new.message.unwrap_or_default()];
+    let added = batch.run(LEAD_ADD, fields);
+    let told = batch.run(LEAD_TELL, params![EventId::new(platform), lead]);
+    Ok(Kept { added, told })
 }
 
 /// `GET /v1/leads`, newest first.

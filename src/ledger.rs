@@ -14,10 +14,15 @@ use crate::platform::Body;
 use crate::routes::json as answer;
 use crate::tenant::TenantSql;
 use crate::tenant::auth::Member;
-use crate::tenant::postgres::Batch;
+use crate::tenant::postgres::{Batch, Slot};
 
-/// Adds what a turn spent to its last batch; harmless to repeat.
-pub(crate) fn enter(batch: &mut Batch<'_>, bill: &Bill, conversation: ConversationId, agent: AgentId) {
+/// Adds what a turn spent to its last batch; harmless to repeat. It gives what was put into the outbox.
+pub(crate) fn enter(
+    batch: &mut Batch<'_>,
+    bill: &Bill,
+    conversation: ConversationId,
+    agent: AgentId,
+) -> Option<Slot<()>> {
     for (call, spend) in (1_u32..).zip(bill.spends()) {
         batch.run(
             LEDGER_ADD,
@@ -37,9 +42,7 @@ pub(crate) fn enter(batch: &mut Batch<'_>, bill: &Bill, conversation: Conversati
             ],
         );
     }
-    if !bill.spends().is_empty() {
-        batch.run(ALERT_ADD, params![bill.day()]);
-    }
+    (!bill.spends().is_empty()).then(|| batch.run(ALERT_ADD, params![bill.day()]))
 }
 
 /// `GET /v1/usage`: the last model calls, newest first, each with why the SmartRouter chose its model; and the last days'
@@ -138,14 +141,22 @@ const ALERT_ADD: TenantSql = crate::sql!(
          cross join unnest(array[50, 80, 100]) as p(percent)
          where b.company_id = $1 and u.allowed > 0 and u.used::numeric * 100 >= u.allowed::numeric * p.percent
          on conflict (company_id, period, starts, percent) do nothing
-         returning company_id, period, percent
+         returning company_id, period, starts, percent, used, allowed
+     ),
+     noticed as (
+         insert into notices (company_id, notice_id, kind, body)
+         select $1, gen_random_uuid(), 'budget',
+                case period when 'day' then format('%s %% of the day''s budget for model calls is used.', percent)
+                            else format('%s %% of the month''s tokens are used.', percent) end
+         from alerted
+         where company_id = $1
      )
-     insert into notices (company_id, notice_id, kind, body)
-     select $1, gen_random_uuid(), 'budget',
-            case period when 'day' then format('%s %% of the day''s budget for model calls is used.', percent)
-                        else format('%s %% of the month''s tokens are used.', percent) end
-     from alerted
-     where company_id = $1"
+     select t as delivery_id
+     from alerted a
+     cross join lateral tell(
+         $1, gen_random_uuid(), case when a.percent < 100 then 'budget.nearly_spent' else 'budget.spent' end,
+         jsonb_build_object('period', a.period, 'starts', a.starts, 'percent', a.percent, 'used', a.used, 'allowed', a.allowed)) t
+     where a.company_id = $1"
 );
 
 const ENTRY_LIST: TenantSql = crate::sql!(

@@ -8,6 +8,7 @@ pub mod fields;
 pub mod ids;
 pub mod knockout;
 pub mod platform;
+pub mod trace;
 
 pub mod routes;
 pub mod tenant;
@@ -40,6 +41,7 @@ pub mod memory;
 pub mod notices;
 pub mod openai_api;
 pub mod openapi;
+pub mod outbox;
 pub mod providers;
 pub mod provisioning;
 pub mod sessions;
@@ -49,6 +51,7 @@ pub mod totp;
 pub mod two_step;
 pub mod unanswered;
 pub mod visitors;
+pub mod webhooks;
 pub mod website;
 pub mod widget;
 

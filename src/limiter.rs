@@ -5,7 +5,8 @@
 //!
 //! A day's hash in Redis, `daily_spend:{company_id}:{date}`, holds `spent`, `tokens` of the month so far, the limits, and one
 //! field a reservation: `h:<id>` is `amount:tokens:void_at_ms:agent` while held and `s:0:void_at_ms:` once settled, so that a
-//! retried settle charges nothing. The usage ledger in Postgres is the truth: it seeds the hash, and caps what Redis would allow.
+//! retried settle charges nothing. `q:`, `q:v:<visitor>` and `q:a:<address>` are `minute:questions`, and `p:<provider>` says how
+//! it fared. The usage ledger in Postgres is the truth: it seeds the hash, and caps what Redis would allow.
 
 mod allowance;
 mod refusals;
@@ -218,11 +219,7 @@ impl Opening {
     async fn ask(&mut self, visitor: &Visitor, seed: Option<Seed<'_>>) {
         let scope = &visitor.scope;
         let now_ms = scope.platform().now_ms();
-        let keys = [
-            scope.key_daily_spend(&self.day),
-            scope.key_questions(now_ms / 60_000),
-            scope.key_memory(self.conversation),
-        ];
+        let keys = [scope.key_daily_spend(&self.day), scope.key_memory(self.conversation)];
         let mut args = vec![
             owner(scope),
             self.reservation.to_string(),

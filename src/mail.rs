@@ -6,10 +6,13 @@ use askama::Template;
 use base64ct::{Base64UrlUnpadded, Encoding};
 use sha2::{Digest, Sha256};
 
-use crate::config::{MAILS_PER_ADDRESS_HOUR, MAILS_PER_COMPANY_DAY};
+use crate::config::{
+    MAILS_PER_ADDRESS_HOUR, MAILS_PER_COMPANY_DAY, NOTICES_PER_ADDRESS_HOUR, NOTICES_PER_COMPANY_DAY,
+};
 use crate::error::Error;
 use crate::platform::Level;
 use crate::tenant::TenantScope;
+use crate::tenant::redis::TenantKey;
 
 /// Sends a letter now, if the address and the company may have one more.
 ///
@@ -17,11 +20,35 @@ use crate::tenant::TenantScope;
 /// [`Error::Conflict`] when no mail can be sent from here, [`Error::TooMany`] when there were too many,
 /// [`Error::Unavailable`] when the provider or Redis does not answer.
 pub(crate) async fn send(scope: &TenantScope, letter: &Letter) -> Result<(), Error> {
-    possible(scope)?;
     let now_s = scope.platform().now_ms() / 1_000;
     let keys =
         [scope.key_mails_to(&address_hash(&letter.to), now_s / 3_600), scope.key_mails_sent(now_s / 86_400)];
-    let limits = [MAILS_PER_ADDRESS_HOUR, MAILS_PER_COMPANY_DAY].map(|limit| limit.to_string());
+    send_within(scope, letter, keys, [MAILS_PER_ADDRESS_HOUR, MAILS_PER_COMPANY_DAY]).await
+}
+
+/// Sends a notice now, if the address and the company may have one more. Notices are counted apart.
+///
+/// # Errors
+/// As [`send`].
+pub(crate) async fn send_notice(scope: &TenantScope, letter: &Letter) -> Result<(), Error> {
+    let now_s = scope.platform().now_ms() / 1_000;
+    let keys = [
+        scope.key_notices_to(&address_hash(&letter.to), now_s / 3_600),
+        scope.key_notices_sent(now_s / 86_400),
+    ];
+    send_within(scope, letter, keys, [NOTICES_PER_ADDRESS_HOUR, NOTICES_PER_COMPANY_DAY]).await
+}
+
+/// Sends a letter if these counters, one that begins anew each hour and one each day, are within these limits.
+async fn send_within(
+    scope: &TenantScope,
+    letter: &Letter,
+    keys: [TenantKey; 2],
+    limits: [u64; 2],
+) -> Result<(), Error> {
+    possible(scope)?;
+    let now_s = scope.platform().now_ms() / 1_000;
+    let limits = limits.map(|limit| limit.to_string());
     if scope.redis_eval(COUNT_BOTH, &keys, &limits).await?.as_u64() != Some(1) {
         return Err(Error::TooMany(3_600 - now_s % 3_600));
     }
@@ -157,6 +184,15 @@ impl Letter {
             .saying("Your account signs in with another e-mail address from now on, and its mails go there.")
     }
 
+    /// That something happened which the company's settings want this person told of: in a sentence, with what was said,
+    /// each piece on a line of its own, and with the page where it stands.
+    pub(crate) fn notice(company: &str, to: &str, title: String, said: &[String], page: &str) -> Self {
+        let foot = "You get this by the settings of your company. Its owner changes them in the dashboard, under Notifications.";
+        let letter = Self::new("notice", company, to, title, foot);
+        let letter = said.iter().fold(letter, |letter, line| letter.saying(plain(line, 1_100)));
+        letter.link("Open the dashboard", page)
+    }
+
     pub(crate) fn to(&self) -> &str {
         &self.to
     }
@@ -183,10 +219,13 @@ fn drawn(template: &impl Template) -> Result<String, Error> {
 
 /// Without anything that could end a header's line, and no longer than a subject should be.
 fn one_line(text: &str) -> String {
-    text.chars()
-        .map(|c| if c.is_control() || "\u{2028}\u{2029}".contains(c) { ' ' } else { c })
-        .take(200)
-        .collect()
+    plain(text, 200)
+}
+
+/// Without a line's end, and no longer than this many characters.
+fn plain(text: &str, limit: usize) -> String {
+    let plain = |c: char| if c.is_control() || "\u{2028}\u{2029}".contains(c) { ' ' } else { c };
+    text.chars().map(plain).take(limit).collect()
 }
 
 /// Counts a mail to an address and of a company, and says whether both may have it.
@@ -236,6 +275,7 @@ mod tests {
             Letter::invite(evil, "a@b.c", evil, "owner", "https://acme.example.com/x?token=t"),
             Letter::password_changed(evil, "a@b.c"),
             Letter::address_changed(evil, "a@b.c"),
+            Letter::notice(evil, "a@b.c", evil.into(), &[evil.into()], "https://acme.example.com/x?token=t"),
         ] {
             assert!(
                 !letter.subject().chars().any(|c| c.is_control() || c == '\u{2028}'),

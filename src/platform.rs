@@ -62,12 +62,50 @@ impl Level {
 /// A request to somewhere else, with how long it may take.
 #[derive(Debug)]
 pub struct Outbound {
+    /// What it is sent to.
+    pub part: Part,
     /// Method, absolute URL, headers and the whole body.
     pub request: http::Request<Bytes>,
     /// Milliseconds until the response's head must be there.
     pub head_timeout_ms: u32,
     /// Milliseconds that may pass between two chunks of the response's body.
     pub idle_timeout_ms: u32,
+}
+
+/// What the core speaks to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// Postgres behind SQL over HTTP, the operator's.
+    Postgres,
+    /// Redis behind REST, the operator's.
+    Redis,
+    /// A model provider, with a company's key.
+    Model,
+    /// What sends mail.
+    Mail,
+    /// A website that somebody imports.
+    Website,
+    /// A company's own program that is told of something.
+    Webhook,
+}
+
+impl Part {
+    /// All of them.
+    pub const ALL: [Self; 6] =
+        [Self::Postgres, Self::Redis, Self::Model, Self::Mail, Self::Website, Self::Webhook];
+
+    /// Its name in log lines and headers.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Postgres => "postgres",
+            Self::Redis => "redis",
+            Self::Model => "model",
+            Self::Mail => "mail",
+            Self::Website => "website",
+            Self::Webhook => "webhook",
+        }
+    }
 }
 
 /// Why a request to somewhere else brought no response.

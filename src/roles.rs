@@ -75,6 +75,7 @@ const AREAS: &[(&str, &str, &str)] = &[
     ("contacts", "leads.read", "leads.write"),
     ("contexts", "contexts.read", "contexts.write"),
     ("conversations", "conversations.read", "conversations.write"),
+    ("deliveries", "programs.read", "programs.write"),
     ("follow-ups", "follow-ups.read", "follow-ups.write"),
     ("hours", "hours.read", "hours.write"),
     ("inbox", "conversations.read", "conversations.write"),
@@ -102,6 +103,7 @@ const AREAS: &[(&str, &str, &str)] = &[
     ("unanswered", "conversations.read", "knowledge.write"),
     ("usage", "budget.read", "budget.write"),
     ("visitors", "visitors.read", "visitors.write"),
+    ("webhooks", "programs.read", "programs.write"),
     ("widget-preview", "widget.read", "widget.write"),
     ("widget-settings", "widget.read", "widget.write"),
 ];

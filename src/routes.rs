@@ -4,6 +4,7 @@
 
 mod call;
 pub(crate) mod cors;
+mod log;
 mod table;
 
 use std::cell::Cell;
@@ -22,12 +23,14 @@ use crate::error::Error;
 use crate::ids::{CompanyId, RequestId};
 use crate::limiter::Refusals;
 use crate::openai_api;
-use crate::platform::{Body, Level, Platform};
+use crate::platform::{Body, Platform};
 use crate::roles::permission;
 use crate::tenant::TenantScope;
 use crate::tenant::auth::{self, Hosts, Member, Origins, Program, Visitor};
 use crate::tenant::vault::opens::Opens;
+use crate::trace::{Took, Trace, Traced};
 
+use self::log::{Came, Log};
 pub use call::Call;
 pub(crate) use call::decoded;
 pub use table::ROUTES;
@@ -41,12 +44,31 @@ pub async fn serve(
     let started_ms = platform.now_ms();
     let request_id = RequestId::new(&*platform);
     let (head, body) = request.into_parts();
-    let seen = Rc::new(Cell::new(None));
+    let company = Rc::new(Cell::new(None));
     let (method, uri) = (head.method.clone(), head.uri.clone());
-    let log = Log { method: head.method.clone(), request_id, started_ms, company: Rc::clone(&seen) };
+    let (trace, took) = (Trace::of(&head.headers, request_id), Rc::new(Took::default()));
+    let platform: Rc<dyn Platform> =
+        Rc::new(Traced { platform, trace: trace.clone(), took: Rc::clone(&took) });
     let mut origin = None;
-    let (route, outcome) = answer(app, Rc::clone(&platform), head, body, request_id, seen, &mut origin).await;
-    log.write(&*platform, route.map_or("-", |route| route.path), outcome.as_ref());
+    let (route, outcome) =
+        answer(app, Rc::clone(&platform), head, body, request_id, Rc::clone(&company), &mut origin).await;
+    let head_ms = platform.now_ms().saturating_sub(started_ms);
+    let log = Log {
+        came: Came::of(outcome.as_ref(), head_ms),
+        platform,
+        request_id,
+        trace,
+        company,
+        method: method.clone(),
+        route: route.map_or("-", |route| route.path),
+        started_ms,
+        took,
+    };
+    let timing = match (&outcome, route) {
+        // Where time goes would tell strangers what is there; the company's own people it helps.
+        (Ok(_), Some(Route { run: Run::Member(..) | Run::Page(..), .. })) => log.took.server_timing(head_ms),
+        _ => None,
+    };
     let mut response = outcome.unwrap_or_else(|error| match route {
         _ if matches!(error, Error::Moved(_)) => error.response(request_id),
         Some(Route { run: Run::Program(..), .. }) => openai_api::refusal(&error, request_id),
@@ -62,7 +84,10 @@ pub async fn serve(
     }
     headers.insert(HeaderName::from_static("x-content-type-options"), HeaderValue::from_static("nosniff"));
     headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
-    response
+    if let Some(timing) = timing {
+        headers.insert(HeaderName::from_static("server-timing"), timing);
+    }
+    response.map(|body| log.with(body))
 }
 
 /// What one isolate keeps between requests: settings, bounded caches keyed by host, by company and origin, and by visitor,
@@ -293,12 +318,15 @@ type Params = Vec<(&'static str, String)>;
 /// The route for a request, and what stands in its path's braces.
 fn find(head: &http::request::Parts, place: &Place) -> Result<(&'static Route, Params), Error> {
     let at_apex = *place == Place::Apex;
-    let here = |route: &&Route| route.run.at_apex() == at_apex;
+    let path = head.uri.path();
+    // An address of its own is no id: `/v1/knowledge/search` is not `/v1/knowledge/{id}`, whatever the method.
+    let own = ROUTES.iter().any(|route| route.run.at_apex() == at_apex && route.path == path);
+    let here = |route: &&Route| route.run.at_apex() == at_apex && (!own || route.path == path);
     let method = if head.method == Method::HEAD { "GET" } else { head.method.as_str() };
     let mut others = Vec::new();
     let mut elsewhere = Vec::new();
     for route in ROUTES.iter().filter(here) {
-        let Some(params) = matched(route.path, head.uri.path()) else { continue };
+        let Some(params) = matched(route.path, path) else { continue };
         if route.method == method {
             return Ok((route, params));
         }
@@ -326,38 +354,6 @@ fn matched(pattern: &'static str, path: &str) -> Option<Params> {
     segments.next().is_none().then_some(params)
 }
 
-/// One line for the operator: what was asked, what came of it, how long it took. No content, no query, no token.
-struct Log {
-    method: Method,
-    request_id: RequestId,
-    started_ms: u64,
-    company: Rc<Cell<Option<CompanyId>>>,
-}
-
-impl Log {
-    fn write(&self, platform: &dyn Platform, route: &str, outcome: Result<&http::Response<Body>, &Error>) {
-        let (status, level, error) = match outcome {
-            Ok(response) => (response.status(), Level::Info, None),
-            Err(error) => {
-                let facts = error.facts();
-                (facts.status, facts.level, error.for_log())
-            }
-        };
-        let line = serde_json::json!({
-            "level": level.as_str(),
-            "event": "request",
-            "request_id": self.request_id,
-            "company_id": self.company.get(),
-            "method": self.method.as_str(),
-            "route": route,
-            "status": status.as_u16(),
-            "ms": platform.now_ms().saturating_sub(self.started_ms),
-            "error": error,
-        });
-        platform.log(level, &line.to_string());
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -370,6 +366,27 @@ mod tests {
         assert_eq!(matched("/v1/agents/{id}", "/v1/agents/7/x"), None);
         assert_eq!(matched("/v1/agents", "/v1/agents/"), None);
         assert_eq!(matched("/", "/"), Some(vec![]));
+    }
+
+    #[test]
+    fn an_address_of_its_own_is_no_id() {
+        for (method, path, allowed) in [
+            ("OPTIONS", "/v1/knowledge/search", Err("GET")),
+            ("PATCH", "/v1/knowledge/search", Err("GET")),
+            ("GET", "/v1/knowledge/search", Ok("/v1/knowledge/search")),
+            ("PUT", "/v1/knowledge/7", Err("GET, PATCH, DELETE")),
+            ("PATCH", "/v1/knowledge/7", Ok("/v1/knowledge/{id}")),
+        ] {
+            let (head, ()) = http::Request::builder().method(method).uri(path).body(()).unwrap().into_parts();
+            let found = find(&head, &Place::Slug("acme".into()));
+            match (found, allowed) {
+                (Ok((route, _)), Ok(wanted)) => assert_eq!(route.path, wanted, "{method} {path}"),
+                (Err(Error::MethodNotAllowed(allow)), Err(wanted)) => {
+                    assert_eq!(allow, wanted, "{method} {path}")
+                }
+                (found, _) => panic!("{method} {path}: {}", found.map_or("refused", |(route, _)| route.path)),
+            }
+        }
     }
 
     #[test]

@@ -154,6 +154,21 @@ impl TenantScope {
         Rc::clone(&self.platform)
     }
 
+    /// The same company, for what the platform itself goes on with after the request: nobody acts in it, so that it does not
+    /// end with somebody's session.
+    pub(crate) fn aside(&self) -> Self {
+        Self {
+            company: self.company.clone(),
+            actor: Actor::Anyone,
+            request_id: self.request_id,
+            app: Rc::clone(&self.app),
+            platform: Rc::clone(&self.platform),
+            opened: Cell::new(0),
+            claim: Cell::new(None),
+            let_in: Cell::new(false),
+        }
+    }
+
     /// Tells the operator of something that is not an error of this request: an event's name and a fact about it.
     pub fn log(&self, level: Level, event: &str, fact: &str) {
         let line = serde_json::json!({

@@ -14,11 +14,12 @@ use crate::company::AUDIT_SYSTEM;
 use crate::conversations::HAND_OVER;
 use crate::error::Error;
 use crate::fields::Field;
-use crate::ids::{AuditId, ConversationId, LeadId, NoticeId};
+use crate::ids::{AuditId, ConversationId, EventId, LeadId, NoticeId};
 use crate::knowledge::{Hit, KNOWLEDGE_SEARCH, check_texts};
-use crate::leads::{self, NewLead};
+use crate::leads::{self, Kept, NewLead};
 use crate::llm::{self, ToolCall};
 use crate::notices::NOTICE_ADD;
+use crate::outbox::{self, tell::HAND_OVER_TELL};
 use crate::params;
 use crate::platform::Level;
 use crate::tenant::TenantSql;
@@ -230,10 +231,12 @@ async fn capture_lead(
     let platform = visitor.scope.platform();
     let id = LeadId::new(platform);
     let mut batch = visitor.scope.batch();
-    let added = leads::keep(&mut batch, visitor, id, lead.check()?)?;
+    let Kept { added, told } = leads::keep(&mut batch, visitor, id, lead.check()?)?;
     notice(&mut batch, visitor, "lead", conversation, format!("{name} wants to hear from you."));
     batch.run(AUDIT_SYSTEM, params![AuditId::new(platform), "lead.captured", id.to_string()]);
-    batch.send().await?.touched(added)?;
+    let mut rows = batch.send().await?;
+    rows.touched(added)?;
+    outbox::deliver_told(&visitor.scope, &mut rows, told);
     Ok(Outcome::from("Noted. Somebody of the company will be in touch.".to_owned()))
 }
 
@@ -251,6 +254,8 @@ async fn hand_over(
     check_texts(&[("reason", Some(&given.reason), 500)])?;
     let platform = visitor.scope.platform();
     let mut batch = visitor.scope.batch();
+    let event = EventId::new(platform);
+    let told = batch.run(HAND_OVER_TELL, params![event, conversation, visitor.id, &given.reason]);
     let handed = batch.run(HAND_OVER, params![conversation, visitor.id]);
     notice(&mut batch, visitor, "hand_over", conversation, given.reason);
     let audit = params![AuditId::new(platform), "conversation.handed_over", conversation.to_string()];
@@ -258,6 +263,7 @@ async fn hand_over(
     let open = batch.add::<Open>(OPEN_READ, params![]);
     let mut rows = batch.send().await?;
     rows.touched(handed)?;
+    outbox::deliver_told(&visitor.scope, &mut rows, told);
     let when = match rows.one(open)?.open {
         true => "The company is open now, so it should not take long.",
         false => "The company is closed now; it answers when it opens. Ask how to reach the visitor then.",

@@ -13,7 +13,7 @@ use self::address::Address;
 use self::robots::{NAME, Robots};
 use crate::config::{IMPORT_MS, IMPORT_PAGE_LIMIT, IMPORT_PAGES, IMPORT_WAIT_MS, IMPORTS_A_DAY};
 use crate::error::Error;
-use crate::platform::{Body, Outbound};
+use crate::platform::{Body, Outbound, Part};
 use crate::tenant::TenantScope;
 
 /// Most redirects that are followed from one address.
@@ -194,7 +194,12 @@ impl<'scope> Crawler<'scope> {
             .map_err(|_| "its address makes no sense")?;
         self.scope
             .platform()
-            .send(Outbound { request, head_timeout_ms: wait_ms, idle_timeout_ms: wait_ms })
+            .send(Outbound {
+                part: Part::Website,
+                request,
+                head_timeout_ms: wait_ms,
+                idle_timeout_ms: wait_ms,
+            })
             .await
             .map_err(|_| "the website does not answer")
     }

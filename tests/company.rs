@@ -7,6 +7,7 @@ use futures_util::StreamExt;
 use http::Method;
 use serde_json::{Value, json};
 
+use crate::described::check;
 use crate::stand::Stand;
 use crate::token::{now_s, sign_text};
 
@@ -95,21 +96,24 @@ impl Company {
         }
     }
 
-    /// Status and JSON of a request on this company's host; null where there is no body.
+    /// Status and JSON of a request on this company's host; null where there is no body. The answer must be one that the API's
+    /// description has.
     pub async fn call(&self, token: &str, method: Method, path: &str, body: Option<Value>) -> (u16, Value) {
-        let request = self.request(token, method, path);
+        let request = self.request(token, method.clone(), path);
         let request = match body {
             Some(body) => with(request, path, &body),
             None => request,
         };
         let response = request.send().await.unwrap();
         let status = response.status().as_u16();
+        let kind = kind(&response);
         let bytes = response.bytes().await.unwrap();
         let value = match bytes.is_empty() {
             true => Value::Null,
             false if is_page(path) => String::from_utf8_lossy(&bytes).into(),
             false => serde_json::from_slice(&bytes).unwrap(),
         };
+        check(method.as_str(), path, status, &kind, &value);
         (status, value)
     }
 
@@ -209,6 +213,18 @@ impl Company {
             self.rows(sql).await;
         }
         self.api_key(&["chat", "models"]).await;
+        let webhook =
+            json!({ "url": self.stand.website.url(crate::website::PLAIN), "events": ["budget.spent"] });
+        self.owner(Method::POST, "/v1/webhooks", Some(webhook), 201).await;
+        // Delivered, so that no round of another test changes it.
+        self.rows(
+            "insert into outbox (company_id, delivery_id, event_id, event, payload, webhook_id, attempts, next_at, delivered_at,
+                                 last_status, last_error)
+             select company_id, gen_random_uuid(), gen_random_uuid(), 'budget.spent', '{\"percent\": 100}', webhook_id, 2, null,
+                    now(), 200, 'it answered 500'
+             from webhooks where company_id = $1::text::uuid limit 1 returning 1",
+        )
+        .await;
         let owner =
             self.rows("select user_id::text from users where company_id = $1::text::uuid limit 1").await;
         self.link("verify", owner[0].get(0), 60).await;
@@ -355,6 +371,13 @@ impl Visitor<'_> {
     pub async fn refused(&self, body: Value) -> (u16, Value) {
         self.company.call(&self.token, Method::POST, "/v1/chat", Some(body)).await
     }
+}
+
+/// The media type that an answer says to be.
+#[must_use]
+pub fn kind(response: &reqwest::Response) -> String {
+    let kind = response.headers().get("content-type").and_then(|kind| kind.to_str().ok());
+    kind.unwrap_or("").to_owned()
 }
 
 /// Whether a path is the dashboard's: pages and forms.

@@ -12,6 +12,7 @@
 
 pub mod company;
 pub mod core;
+pub mod described;
 pub mod native;
 pub mod stand;
 pub mod tally;

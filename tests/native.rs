@@ -17,7 +17,7 @@ pub struct Native(Rc<Inner>);
 
 #[derive(Default)]
 struct Inner {
-    client: reqwest::Client,
+    client: Client,
     sent: RefCell<Vec<Sent>>,
     lines: RefCell<Vec<String>>,
     faults: RefCell<Vec<(Part, Fault, bool)>>,
@@ -28,11 +28,23 @@ struct Inner {
     running: Rc<Cell<usize>>,
 }
 
+/// Follows no redirect, as no platform does.
+struct Client(reqwest::Client);
+
+impl Default for Client {
+    fn default() -> Self {
+        let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build();
+        Self(client.expect("a client"))
+    }
+}
+
 /// One request that the core sent.
 #[derive(Clone, Debug)]
 pub struct Sent {
     /// Where to.
     pub part: Part,
+    /// Its headers.
+    pub headers: http::HeaderMap,
     /// Its whole body.
     pub body: Bytes,
     /// Whether its answer's head had come when the next request was sent.
@@ -151,6 +163,7 @@ impl Platform for Native {
         let answered_before = inner.sent.borrow().iter().filter(|sent| sent.answered.get()).count();
         inner.sent.borrow_mut().push(Sent {
             part: Part::of(&url),
+            headers: parts.headers.clone(),
             body: body.clone(),
             answered: Rc::clone(&answered),
             answered_before,
@@ -170,7 +183,7 @@ impl Platform for Native {
             if fault == Some(Fault::Down) {
                 return Err(SendError::Unreachable);
             }
-            let request = inner.client.request(parts.method, url).headers(parts.headers).body(body);
+            let request = inner.client.0.request(parts.method, url).headers(parts.headers).body(body);
             let head = Duration::from_millis(outbound.head_timeout_ms.into());
             let response = tokio::time::timeout(head, request.send()).await;
             let response = response.map_err(|_| SendError::TimedOut)?.map_err(|_| SendError::Unreachable)?;
@@ -225,4 +238,15 @@ impl Platform for Native {
 pub fn run<T>(test: impl Future<Output = T>) -> T {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     tokio::task::LocalSet::new().block_on(&runtime, test)
+}
+
+/// Runs a test whose core goes round the companies, other tests' among them: no two such tests at the same time, and it must
+/// leave nothing running.
+///
+/// # Panics
+/// As [`run`].
+pub fn alone<T>(test: impl Future<Output = T>) -> T {
+    static ROUNDS: std::sync::Mutex<()> = std::sync::Mutex::new(());
+    let _guard = ROUNDS.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    run(test)
 }

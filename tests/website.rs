@@ -37,6 +37,8 @@ pub enum Page {
     Huge(usize),
     /// No answer at all.
     Hang,
+    /// No answer until another page is put there.
+    Hold,
 }
 
 impl Page {
@@ -51,7 +53,7 @@ impl Page {
 struct Shared {
     robots: Page,
     pages: Mutex<HashMap<String, Page>>,
-    requests: Mutex<Vec<(String, http::HeaderMap)>>,
+    requests: Mutex<Vec<(String, http::HeaderMap, Bytes)>>,
 }
 
 impl Website {
@@ -102,8 +104,14 @@ impl Website {
     /// The paths below this one that were asked for, in their order, with the headers that came along.
     #[must_use]
     pub fn requests(&self, below: &str) -> Vec<(String, http::HeaderMap)> {
+        self.received(below).into_iter().map(|(path, headers, _)| (path, headers)).collect()
+    }
+
+    /// The same, with what was sent there.
+    #[must_use]
+    pub fn received(&self, below: &str) -> Vec<(String, http::HeaderMap, Bytes)> {
         let requests = self.shared.requests.lock().unwrap();
-        requests.iter().filter(|(path, _)| path.starts_with(below)).cloned().collect()
+        requests.iter().filter(|(path, ..)| path.starts_with(below)).cloned().collect()
     }
 }
 
@@ -119,11 +127,17 @@ impl Drop for Website {
 
 async fn answer(State(shared): State<Arc<Shared>>, request: Request) -> Response {
     let path = request.uri().path_and_query().map_or("/", |path| path.as_str()).to_owned();
-    shared.requests.lock().unwrap().push((path.clone(), request.headers().clone()));
-    let page = match path.as_str() {
+    let headers = request.headers().clone();
+    let body = axum::body::to_bytes(request.into_body(), 1 << 20).await.unwrap();
+    shared.requests.lock().unwrap().push((path.clone(), headers, body));
+    let page = || match path.as_str() {
         "/robots.txt" => Some(shared.robots.clone()),
         path => shared.pages.lock().unwrap().get(path).cloned(),
     };
+    while matches!(page(), Some(Page::Hold)) {
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+    let page = page();
     let response = Response::builder();
     let response = match page.unwrap_or(Page::Status(404)) {
         Page::Text(kind, text) => response.header("content-type", kind).body(Body::from(text)),
@@ -135,7 +149,7 @@ async fn answer(State(shared): State<Arc<Shared>>, request: Request) -> Response
             let body = Body::from_stream(futures_util::stream::iter(chunks));
             response.header("content-type", "text/html").body(body)
         }
-        Page::Hang => std::future::pending().await,
+        Page::Hang | Page::Hold => std::future::pending().await,
     };
     response.unwrap()
 }

@@ -141,7 +141,7 @@ class Turn:
             return {
                 "agent": await db.fetchrow(AGENT_READ, company, conversation),
                 "contexts": await db.fetch(CONTEXT_LIST, company),
-                "hits": await db.fetch(SEARCH, company, self.question, conversation, visitor),
+                "hits": await db.fetch(SEARCH, company, self.question, conversation, visitor, None),
                 "history": [] if begins else await db.fetch(HISTORY_LIST, company, conversation, self.message),
                 "memories": await db.fetch(MEMORY_LIST, company, conversation, visitor),
                 "models": await db.fetch(MODEL_LIST, company),

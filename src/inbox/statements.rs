@@ -45,7 +45,7 @@ pub(super) const CONVERSATION_LIST: TenantSql = crate::sql!(
          where c.company_id = $1 and ($2::uuid is null or c.conversation_id = $2) and ($2::uuid is not null or not c.trial) and ($3::uuid is null or c.conversation_id < $3)
            and ($4::text is null or exists (
                select from messages m
-               where m.company_id = c.company_id and m.conversation_id = c.conversation_id
+               where m.company_id = $1 and m.conversation_id = c.conversation_id
                  and position(lower($4) in lower(m.body)) > 0))
      )
      select conversation_id, agent, visitor_id, visitor, state, taken_over_by, labels, question, last, last_author, messages, created_at,

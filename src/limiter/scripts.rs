@@ -6,7 +6,7 @@
 
 /// Reserves, counts questions, reads memory and health.
 ///
-/// Keys: the day, the minute's questions, the conversation's memory. Arguments: company, reservation, now and hold in
+/// Keys: the day, the conversation's memory. Arguments: company, reservation, now and hold in
 /// milliseconds, visitor, address (or nothing); to seed also limits ([`Budget::limits`](crate::budget::Budget::limits)), bounds
 /// ([`Bounds`](crate::smart_router::Bounds)), micro-dollars and tokens of the ledger; for an agent with a limit of its own
 /// also agent, limit, its micro-dollars of the ledger.
@@ -14,7 +14,7 @@
 /// Answers {verdict, micro-dollars, tokens, limits, bounds, micro-dollars and tokens spent or held by others, memory,
 /// health}. Verdicts: held, refused, busy, rate, unseeded, foreign. Health is provider, state, provider, state, …
 pub const OPEN: &str = "
-local key, minute_key, memory_key = KEYS[1], KEYS[2], KEYS[3]
+local key, memory_key = KEYS[1], KEYS[2]
 local company, id, now, hold_ms, visitor, address =
     ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4]), ARGV[5], ARGV[6]
 local seeds, agent = #ARGV > 6, ARGV[11]
@@ -37,14 +37,14 @@ local function put(field, value)
     puts[#puts + 1] = value
 end
 
--- Questions of this minute. Telling the limits is no question of its own.
-local fields = {'all', 'v:' .. visitor, 'a:' .. address}
-local asked = redis.call('HMGET', minute_key, unpack(fields))
-for i = 1, 3 do asked[i] = number(asked[i]) + (seeds and 0 or 1) end
-if not seeds then
-    redis.call('HSET', minute_key, 'all', asked[1], fields[2], asked[2], fields[3], asked[3])
-    if asked[1] == 1 then redis.call('EXPIRE', minute_key, 120) end
+-- Questions of this minute: of all visitors, of this one, of this address. Telling the limits is no question of its own.
+local minute, asked = math.floor(now / 60000), {}
+local fields = {'q:', 'q:v:' .. visitor, 'q:a:' .. address}
+for i = 1, 3 do
+    local at, count = string.match(day[fields[i]] or '0:0', '^(%d+):(%d+)$')
+    asked[i] = (tonumber(at) >= minute and tonumber(count) or 0) + (seeds and 0 or 1)
 end
+local function tally(i) put(fields[i], whole(minute) .. ':' .. asked[i]) end
 
 if seeds then
     put('company', company)
@@ -60,12 +60,15 @@ if seeds then
         day['h:' .. id] = nil
     end
 elseif not day.limits then
+    for i = 1, 3 do tally(i) end
+    redis.call('HSET', key, unpack(puts))
+    redis.call('EXPIRE', key, 259200)
     return {'unseeded', '0', '0', '', '', '0', '0', memory, {}}
 end
 local limits, bounds = numbers(day.limits), numbers(day.bounds)
 
 local held, held_tokens, held_agent, turns = 0, 0, 0, 0
-local health = {}
+local health, old = {}, {}
 for field, value in pairs(day) do
     local kind = string.sub(field, 1, 2)
     if kind == 'h:' then
@@ -77,6 +80,8 @@ for field, value in pairs(day) do
             held, held_tokens, turns = held + tonumber(amount), held_tokens + tonumber(tokens), turns + 1
             if whose == agent then held_agent = held_agent + tonumber(amount) end
         end
+    elseif kind == 'q:' then
+        if tonumber(string.match(value, '^%d+')) < minute then old[#old + 1] = field end
     elseif kind == 'p:' then
         local failures, retry_at = string.match(value, '^(%d+):(%d+)$')
         if tonumber(retry_at) > now then
@@ -113,6 +118,16 @@ else
         amount, amount_tokens = math.min(bounds[1], left), math.min(bounds[3], left_tokens)
         put('h:' .. id, whole(amount) .. ':' .. whole(amount_tokens) .. ':' .. whole(now + hold_ms) .. ':' .. (agent or ''))
     end
+end
+if not seeds then
+    tally(1)
+    -- Over the limit of all, nobody is counted singly: the hash holds no more of them in a minute than may ask in it.
+    if asked[1] <= limits[5] then
+        tally(2)
+        if address ~= '' then tally(3) end
+    end
+    -- Those of past minutes go many at a time, and before what is counted now.
+    if #old > 50 then redis.call('HDEL', key, unpack(old, 1, math.min(5000, #old))) end
 end
 -- Lua passes only some thousands of arguments at once.
 for i = 1, #drops, 5000 do redis.call('HDEL', key, unpack(drops, i, math.min(i + 4999, #drops))) end
@@ -171,7 +186,8 @@ for i = 10 + providers, #ARGV do values[#values + 1] = ARGV[i] end
 if #values > 0 then
     local length = redis.call('RPUSH', memory_key, unpack(values))
     if length > 24 then redis.call('LTRIM', memory_key, -12, -1) end
-    redis.call('EXPIRE', memory_key, memory_s)
+    -- With every fourth it lives on: Postgres remembers what it might forget a little early.
+    if length % 4 == 1 then redis.call('EXPIRE', memory_key, memory_s) end
 end
 return 'ok'
 ";

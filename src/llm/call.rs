@@ -3,11 +3,16 @@
 //! It never calls without a permit, never spends more than the permit holds, and never ends without a charge.
 
 use std::collections::VecDeque;
+use std::pin::pin;
+use std::rc::Rc;
+
+use bytes::Bytes;
+use futures_util::future::{Either, LocalBoxFuture, select};
 
 use super::{Decoder, Event, LlmError, Prompt, StopReason, ToolCall, Usage};
 use crate::config::{PROVIDER_HEAD_TIMEOUT_MS, PROVIDER_IDLE_TIMEOUT_MS};
 use crate::limiter::{Charge, Permit, Spend};
-use crate::platform::{Body, BodyError, Outbound, SendError};
+use crate::platform::{Body, BodyError, Outbound, Part, Platform, SendError};
 use crate::smart_router::Choice;
 use crate::tenant::TenantScope;
 use crate::tenant::vault::LlmKey;
@@ -15,13 +20,23 @@ use crate::tenant::vault::LlmKey;
 /// Most bytes that are read of a provider's error.
 const ERROR_LIMIT: usize = 16 * 1024;
 
+/// Text is handed out at once, or so many milliseconds after the last: what comes in between goes with it. A screen shows no
+/// more pictures than that, and each piece costs as much as many words do.
+const FRAME_MS: u64 = 16;
+
 /// A model's answer, on its way.
 pub struct Stream<'choice> {
     permit: Permit,
     choice: &'choice Choice,
+    platform: Rc<dyn Platform>,
     body: Body,
     decoder: Option<Decoder>,
     waiting: VecDeque<Event>,
+    /// Text that waits for its time.
+    text: String,
+    /// When text was last handed out, and until when the next waits.
+    told_ms: u64,
+    pause: Option<LocalBoxFuture<'static, ()>>,
     /// An error that is told once what came before it has been.
     failed: Option<LlmError>,
     broken: bool,
@@ -69,6 +84,7 @@ pub async fn start<'choice>(
     // The key leaves memory before the answer begins.
     drop(key);
     let sent = scope.platform().send(Outbound {
+        part: Part::Model,
         request,
         head_timeout_ms: PROVIDER_HEAD_TIMEOUT_MS,
         idle_timeout_ms: PROVIDER_IDLE_TIMEOUT_MS,
@@ -86,14 +102,16 @@ pub async fn start<'choice>(
         let text = body.collect(ERROR_LIMIT).await.unwrap_or_default();
         return Err((choice.wire().error(head.status, &head.headers, &text), permit.release()));
     }
-    let decoder = Some(choice.wire().decoder());
-    let waiting = VecDeque::new();
     Ok(Stream {
         permit,
         choice,
+        platform: scope.platform_rc(),
         body,
-        decoder,
-        waiting,
+        decoder: Some(choice.wire().decoder()),
+        waiting: VecDeque::new(),
+        text: String::new(),
+        told_ms: 0,
+        pause: None,
         failed: None,
         broken: false,
         usage: None,
@@ -110,28 +128,62 @@ impl Stream<'_> {
         loop {
             while let Some(event) = self.waiting.pop_front() {
                 match event {
-                    Event::Delta(text) => return Some(Ok(Piece::Text(text))),
-                    Event::ToolCall(call) => return Some(Ok(Piece::Call(call))),
+                    Event::Delta(text) => self.text.push_str(&text),
+                    Event::ToolCall(call) if self.text.is_empty() => return Some(Ok(Piece::Call(call))),
+                    Event::ToolCall(call) => {
+                        self.waiting.push_front(Event::ToolCall(call));
+                        return Some(Ok(self.tell()));
+                    }
                     Event::Usage(usage) => self.usage = Some(usage),
                     Event::Stop(reason) => self.stopped = Some(reason),
                 }
+            }
+            let over = self.failed.is_some() || self.decoder.is_none();
+            if !self.text.is_empty() && (over || self.wait_ms() == 0) {
+                return Some(Ok(self.tell()));
             }
             if let Some(error) = self.failed.take() {
                 self.decoder = None;
                 self.broken = true;
                 return Some(Err(error));
             }
-            let decoder = self.decoder.as_mut()?;
+            self.decoder.as_ref()?;
+            let Some(chunk) = self.chunk().await else { return Some(Ok(self.tell())) };
             let mut events = Vec::new();
-            match self.body.next().await {
-                Some(Ok(chunk)) => self.failed = decoder.push(&chunk, &mut events).err(),
-                Some(Err(BodyError::Broken | BodyError::Stalled | BodyError::TooLarge)) => {
-                    self.failed = Some(LlmError::Cut);
-                }
-                None => self.failed = self.decoder.take().and_then(|decoder| decoder.finish().err()),
+            match (chunk, &mut self.decoder) {
+                (Some(Ok(chunk)), Some(decoder)) => self.failed = decoder.push(&chunk, &mut events).err(),
+                (Some(_), _) => self.failed = Some(LlmError::Cut),
+                (None, _) => self.failed = self.decoder.take().and_then(|decoder| decoder.finish().err()),
             }
             self.waiting.extend(events);
         }
+    }
+
+    /// The next of the body, or `None` when the text that waits has waited long enough.
+    async fn chunk(&mut self) -> Option<Option<Result<Bytes, BodyError>>> {
+        if self.text.is_empty() {
+            return Some(self.body.next().await);
+        }
+        let wait_ms = self.wait_ms();
+        // One pause for all that comes within it.
+        let pause =
+            self.pause.get_or_insert_with(|| self.platform.sleep(u32::try_from(wait_ms).unwrap_or(0)));
+        match select(pin!(self.body.next()), pause).await {
+            Either::Left((chunk, _)) => Some(chunk),
+            Either::Right(_) => None,
+        }
+    }
+
+    /// The text that waited.
+    fn tell(&mut self) -> Piece {
+        self.told_ms = self.platform.now_ms();
+        self.pause = None;
+        Piece::Text(std::mem::take(&mut self.text))
+    }
+
+    /// How long text has still to wait, milliseconds.
+    fn wait_ms(&self) -> u64 {
+        FRAME_MS.saturating_sub(self.platform.now_ms().saturating_sub(self.told_ms))
     }
 
     /// Why the model stopped, once it has said so.

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::{LlmError, Wire, anthropic, gemini};
 use crate::config::PROVIDER_CHECK_TIMEOUT_MS;
-use crate::platform::{Outbound, Platform};
+use crate::platform::{Outbound, Part, Platform};
 use crate::tenant::vault::LlmKey;
 
 /// Most bytes that are read of a provider's error.
@@ -39,6 +39,7 @@ impl Catalog {
         let request = request(wire, base_url, path.unwrap_or("/models"), key.expose())?;
         drop(key);
         let response = platform.send(Outbound {
+            part: Part::Model,
             request,
             head_timeout_ms: PROVIDER_CHECK_TIMEOUT_MS,
             idle_timeout_ms: PROVIDER_CHECK_TIMEOUT_MS,

@@ -147,7 +147,7 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
 }
 
 async fn connected(report: &mut Report, check: &str, url: &str, setting: &str) -> Option<Client> {
-    match crate::keys::connect(url).await {
+    match crate::postgres::connect(url).await {
         Ok(client) => {
             report.add(check, Ok("answers".to_owned()));
             Some(client)

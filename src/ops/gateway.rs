@@ -3,7 +3,6 @@
 
 use std::future::Future;
 use std::io::Write as _;
-use std::str::FromStr as _;
 use std::sync::Arc;
 
 use anyhow::{Context as _, ensure};
@@ -15,7 +14,8 @@ use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
 use axum::serve::ListenerExt as _;
 use tokio::net::TcpListener;
-use tokio_postgres::{Config, NoTls};
+
+use crate::postgres::Database;
 
 mod batch;
 mod json;
@@ -37,7 +37,7 @@ mod statement;
 /// Options of `bulkhead gateway`.
 #[derive(clap::Args)]
 pub struct Args {
-    /// Address to listen on. There is no TLS here: keep it on a private network or behind a proxy that has it.
+    /// Address to listen on. There is no TLS here: keep it on the loopback interface, behind a proxy that has it.
     #[arg(long, env = "GATEWAY_LISTEN", default_value = "127.0.0.1:8786")]
     listen: String,
     #[command(flatten)]
@@ -159,21 +159,19 @@ struct Gateway {
 impl Gateway {
     async fn open(settings: Settings) -> anyhow::Result<Self> {
         let Settings { database_url, redis_url, redis_token, development, limits } = settings;
-        // What could not be read is not repeated: it may hold the password.
-        let config = Config::from_str(&database_url)
-            .ok()
-            .context("DATABASE_URL is not a Postgres connection string")?;
+        let database = Database::parse(&database_url).context("DATABASE_URL cannot be used")?;
+        let config = database.config();
         ensure!(
             config.get_user().is_some() && config.get_password().is_some_and(|password| !password.is_empty()),
             "DATABASE_URL must name a user and a password: they are what a request must present"
         );
         ensure!(!redis_token.trim().is_empty(), "GATEWAY_REDIS_TOKEN must not be empty");
-        check_version(&config, development).await?;
+        check_version(&database, development).await?;
         let metrics = Arc::new(metrics::Metrics::new());
         Ok(Self {
-            database_secret: secret::Secret::of_database(&config),
+            database_secret: secret::Secret::of_database(config),
             redis_secret: secret::Secret::of(&[redis_token.trim().as_bytes()]),
-            postgres: pool::Postgres::new(config, &limits, Arc::clone(&metrics))?,
+            postgres: pool::Postgres::new(&database, &limits, Arc::clone(&metrics))?,
             redis: redis::Redis::new(&redis_url, &limits).ok().context("REDIS_URL is not a Redis URL")?,
             metrics,
             limits,
@@ -182,14 +180,9 @@ impl Gateway {
 }
 
 /// Refuses a Postgres in which a plan made for one role's row-level security can serve another (CVE-2026-14666).
-async fn check_version(config: &Config, development: bool) -> anyhow::Result<()> {
-    let (client, connection) =
-        config.connect(NoTls).await.context("cannot connect to the database in DATABASE_URL")?;
-    let connection = tokio::spawn(connection);
+async fn check_version(database: &Database, development: bool) -> anyhow::Result<()> {
+    let client = database.connect().await.context("cannot connect to the database in DATABASE_URL")?;
     let row = client.query_one("select current_setting('server_version_num')::int4", &[]).await?;
-    drop(client);
-    // It ends by itself once its client is gone.
-    let _ = connection.await;
     let found: i32 = row.try_get(0)?;
     let needed = needed_version(found);
     ensure!(
@@ -242,7 +235,7 @@ async fn health(State(gateway): State<Arc<Gateway>>) -> Response {
 }
 
 /// Ready at Ctrl-C or, where there is one, a termination signal.
-async fn terminated() {
+pub async fn terminated() {
     #[cfg(unix)]
     if let Ok(mut signal) = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
         tokio::select! {

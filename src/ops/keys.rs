@@ -11,7 +11,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::Context as _;
 use bulkhead::tenant::vault::Rewrap;
-use tokio_postgres::{Client, NoTls, Transaction};
+use tokio_postgres::{Client, Transaction};
+
+use crate::postgres;
 
 /// Options of `bulkhead keys`.
 #[derive(clap::Args)]
@@ -56,7 +58,9 @@ const PAGE: i64 = 500;
 impl Place {
     /// A connection as the schema's owner.
     pub(crate) async fn owner(&self) -> anyhow::Result<Client> {
-        connect(&self.database_url).await.context("cannot connect as the database's owner; check its URL")
+        postgres::connect(&self.database_url)
+            .await
+            .context("cannot connect as the database's owner; check its URL")
     }
 
     /// A connection as the worker's role.
@@ -66,14 +70,7 @@ impl Place {
 }
 
 async fn worker(url: &str) -> anyhow::Result<Client> {
-    connect(url).await.context("cannot connect as the worker's role; check its URL")
-}
-
-pub(crate) async fn connect(url: &str) -> anyhow::Result<Client> {
-    let (client, connection) = tokio_postgres::connect(url, NoTls).await?;
-    // The task ends with its client; what it has to say about a broken connection, the client's next call says too.
-    tokio::spawn(connection);
-    Ok(client)
+    postgres::connect(url).await.context("cannot connect as the worker's role; check its URL")
 }
 
 /// The ids of the companies after this one, in the order of their ids.

@@ -10,7 +10,10 @@ mod doctor;
 mod gateway;
 mod keys;
 mod migrate;
+mod postgres;
+mod serve;
 mod slugs;
+mod tail;
 mod templates;
 
 /// Multi-tenant AI at the edge: the operator's tool.
@@ -19,6 +22,8 @@ mod templates;
 enum Command {
     /// Serve Postgres (Neon's SQL over HTTP) and Redis (Upstash's REST) to the worker.
     Gateway(gateway::Args),
+    /// Serve real visitors from one machine: gateway, worker and round, behind a proxy that has TLS.
+    Serve(serve::Args),
     /// Start everything for development: Postgres, Redis, gateway, worker, demo companies.
     Dev(dev::Args),
     /// Measure a running stand; `./scripts/bench` starts one.
@@ -35,14 +40,19 @@ enum Command {
     Keys(keys::Args),
     /// Let go of addresses that companies gave up.
     Slugs(slugs::Args),
+    /// Read the log lines of worker and gateway, and look through them.
+    Tail(tail::Args),
     /// Check and load the industry templates, and bring companies up to date with them.
     Templates(templates::Args),
 }
 
 #[tokio::main]
 async fn main() -> std::process::ExitCode {
+    // For what asks no provider by name, as Redis's client does. Nobody can have been quicker.
+    let _ = rustls::crypto::ring::default_provider().install_default();
     let done = match Command::parse() {
         Command::Gateway(args) => gateway::run(args).await,
+        Command::Serve(args) => serve::run(args).await,
         Command::Dev(args) => dev::run(args).await,
         Command::Bench(args) => bench::run(args).await,
         Command::Company(args) => company::run(args).await,
@@ -51,6 +61,7 @@ async fn main() -> std::process::ExitCode {
         Command::Migrate(args) => migrate::run(args).await,
         Command::Keys(args) => keys::run(args).await,
         Command::Slugs(args) => slugs::run(args).await,
+        Command::Tail(args) => tail::run(&args),
         Command::Templates(args) => templates::run(args).await,
     };
     match done {

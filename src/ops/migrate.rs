@@ -2,19 +2,28 @@
 //! It never edits or repeats a migration, and never gives the worker more than `bulkhead_runtime` has.
 
 use std::collections::BTreeMap;
+use std::error::Error as _;
 use std::io::Write as _;
+use std::time::Duration;
 
 use anyhow::{Context as _, bail, ensure};
-use tokio_postgres::{Client, Config, NoTls};
+use refinery::error::Kind;
+use tokio_postgres::Client;
+use tokio_postgres::error::SqlState;
+
+use crate::postgres::{self, connect};
 
 /// Applies the migrations that are missing and makes sure that the worker's login role exists, with its password.
 ///
 /// `owner_url` is the URL of the role that owns the schema; `worker_url` is the one the worker will use on the same database.
 /// Gives the names of the migrations it applied, none when the schema was up to date. Two runs at once wait for each other.
 ///
+/// A migration that waits for a lock makes every later query on that table wait behind it, so it waits for
+/// [`LOCK_WAIT`] only, then lets them all pass and tries again, [`LOCK_PAUSES`] times.
+///
 /// # Errors
-/// When either URL does not work, when an applied migration was changed since, or when a statement is refused; a migration
-/// that fails leaves nothing behind.
+/// When either URL does not work, when an applied migration was changed since, when a table stays locked, or when a statement
+/// is refused; a migration that fails leaves nothing behind.
 pub async fn apply(owner_url: &str, worker_url: &str) -> anyhow::Result<Vec<String>> {
     let worker = Worker::parse(worker_url)?;
     let mut owner =
@@ -24,14 +33,59 @@ pub async fn apply(owner_url: &str, worker_url: &str) -> anyhow::Result<Vec<Stri
         .execute(LOCK, &[])
         .await
         .context("another migration is running on this database; wait for it to end, then try again")?;
-    let report = embedded::migrations::runner()
-        .run_async(&mut owner)
-        .await
-        .context("the migrations could not be applied")?;
+    owner.batch_execute(LOCK_WAIT).await?;
+    let applied = patiently(&mut owner).await?;
     worker.ensure(&owner).await?;
     connect(worker_url).await.context("cannot connect as the worker's role; check the worker's URL")?;
-    Ok(report.applied_migrations().iter().map(ToString::to_string).collect())
+    Ok(applied)
 }
+
+/// Applies what is missing, and gives those who hold a lock time to end.
+async fn patiently(owner: &mut Client) -> anyhow::Result<Vec<String>> {
+    let mut applied = Vec::new();
+    for pause in LOCK_PAUSES.iter().copied().map(Some).chain([None]) {
+        let error = match embedded::migrations::runner().run_async(owner).await {
+            Ok(report) => {
+                applied.extend(report.applied_migrations().iter().map(ToString::to_string));
+                return Ok(applied);
+            }
+            Err(error) => error,
+        };
+        let done = error.report().map(|report| report.applied_migrations().as_slice());
+        applied.extend(done.unwrap_or_default().iter().map(ToString::to_string));
+        if let Kind::DivergentVersion(migration, _) = error.kind() {
+            bail!(
+                "{migration} was edited after this database had applied it: put the file back as it was, and the change into a \
+                 new migration"
+            );
+        }
+        // Postgres's own word is some causes deep.
+        let refused = std::iter::successors(error.source(), |cause| (*cause).source())
+            .find_map(|cause| cause.downcast_ref::<tokio_postgres::Error>());
+        if refused.and_then(tokio_postgres::Error::code) != Some(&SqlState::LOCK_NOT_AVAILABLE) {
+            return Err(error).context("the migrations could not be applied");
+        }
+        let Some(pause) = pause else { break };
+        // Nothing is left to do if stderr is closed.
+        let _ = writeln!(
+            std::io::stderr(),
+            "bulkhead: somebody has a table locked that a migration needs; trying again in {} s",
+            pause.as_secs()
+        );
+        tokio::time::sleep(pause).await;
+    }
+    bail!(
+        "a table that a migration needs stayed locked: end what holds it (select * from pg_stat_activity where \
+         wait_event_type is null and state <> 'idle'), then run this again; what was applied stays"
+    )
+}
+
+/// How long a migration waits for a lock, while everybody else on the table waits behind it.
+const LOCK_WAIT: &str = "set lock_timeout = '3s'";
+
+/// How long it leaves them alone then, each time.
+const LOCK_PAUSES: [Duration; 4] =
+    [Duration::from_secs(1), Duration::from_secs(3), Duration::from_secs(9), Duration::from_secs(27)];
 
 /// Options of `bulkhead migrate`.
 #[derive(clap::Args)]
@@ -100,7 +154,7 @@ struct Worker {
 
 impl Worker {
     fn parse(url: &str) -> anyhow::Result<Self> {
-        let config: Config = url.parse().context("the worker's URL is no Postgres URL")?;
+        let config = postgres::settings(url).context("the worker's URL cannot be used")?;
         let name = config.get_user().context("the worker's URL names no user")?.to_owned();
         let password = config.get_password().context("the worker's URL has no password")?;
         let password =
@@ -135,13 +189,6 @@ impl Worker {
     }
 }
 
-async fn connect(url: &str) -> anyhow::Result<Client> {
-    let (client, connection) = tokio_postgres::connect(url, NoTls).await?;
-    // The task ends with its client; what it has to say about a broken connection, the client's next call says too.
-    tokio::spawn(connection);
-    Ok(client)
-}
-
 // The number is "bulkhead" in ASCII: one lock for this purpose in any database.
 const LOCK: &str = "select pg_advisory_lock(x'62756c6b68656164'::bigint)";
 
@@ -160,3 +207,62 @@ select format(
 const ALTER: &str = "select format('alter role %I login inherit password %L', $1::text, $2::text)";
 
 const GRANT: &str = "select format('grant bulkhead_runtime to %I', $1::text) where $2::text is not null";
+
+#[cfg(test)]
+mod tests {
+    use std::fmt::Write as _;
+    use std::path::Path;
+
+    use sha2::{Digest as _, Sha256};
+
+    /// What was once released is run nowhere again, so an edit would only make databases differ. `migrations/hashes.txt` has each
+    /// released file's hash and only grows; `BULKHEAD_WRITE_SNAPSHOTS=1` adds the files that are new, and never changes a line.
+    #[test]
+    fn released_migrations_are_as_they_were() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../migrations");
+        let mut files: Vec<String> = std::fs::read_dir(&folder)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .filter(|name| name.ends_with(".sql"))
+            .collect();
+        files.sort();
+        let list = folder.join("hashes.txt");
+        let mut lines = std::fs::read_to_string(&list).unwrap();
+        let released: Vec<(&str, &str)> = lines
+            .lines()
+            .map(|line| line.split_once("  ").expect("a line is a hash, two spaces, a name"))
+            .collect();
+        assert!(released.len() >= 14, "lines are missing from migrations/hashes.txt");
+        assert!(
+            released.is_sorted_by_key(|(_, name)| name),
+            "migrations/hashes.txt is not in the order of its names"
+        );
+        for (hash, name) in &released {
+            assert_eq!(
+                *hash,
+                digest(&folder.join(name)),
+                "{name} was edited after its release: write a new migration"
+            );
+        }
+        let last = released.last().unwrap().1;
+        let new: Vec<&String> =
+            files.iter().filter(|file| released.iter().all(|(_, name)| name != file)).collect();
+        for file in &new {
+            assert!(file.as_str() > last, "{file} comes before {last}, which databases have applied already");
+        }
+        if std::env::var_os("BULKHEAD_WRITE_SNAPSHOTS").is_some() {
+            for file in new {
+                writeln!(lines, "{}  {file}", digest(&folder.join(file))).unwrap();
+            }
+            std::fs::write(list, lines).unwrap();
+        }
+    }
+
+    fn digest(file: &Path) -> String {
+        let bytes = std::fs::read(file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+        Sha256::digest(bytes).iter().fold(String::new(), |mut text, byte| {
+            write!(text, "{byte:02x}").unwrap();
+            text
+        })
+    }
+}

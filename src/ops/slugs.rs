@@ -3,7 +3,8 @@
 use std::io::Write as _;
 
 use anyhow::Context as _;
-use tokio_postgres::NoTls;
+
+use crate::postgres;
 
 /// Options of `bulkhead slugs`.
 #[derive(clap::Args)]
@@ -28,10 +29,8 @@ enum Command {
 /// Runs the command.
 pub async fn run(args: Args) -> anyhow::Result<()> {
     let Command::Release { days, database_url } = args.command;
-    let (client, connection) = tokio_postgres::connect(&database_url, NoTls)
-        .await
-        .context("cannot reach the database; check its URL")?;
-    tokio::spawn(connection);
+    let client =
+        postgres::connect(&database_url).await.context("cannot reach the database; check its URL")?;
     let released = client.execute(RELEASE, &[&i32::from(days)]).await?;
     writeln!(std::io::stdout(), "{released} addresses are free again")?;
     Ok(())

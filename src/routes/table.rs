@@ -12,7 +12,7 @@ use crate::{
     accounts, agents, api_keys, budget, calendar, chat, checklist, company, contexts, conversations, cron,
     drafts, inbox, invitations, knowledge, labels, leads, ledger, links, notices, notifications, openai_api,
     openapi, pages, pipeline, plan, providers, provisioning, questions, replies, roles, services, sessions,
-    site, team, terms, two_step, unanswered, updates, visitors, widget,
+    site, team, terms, two_step, unanswered, updates, visitors, webhooks, widget,
 };
 
 /// The routes. The order is that of the API's page; the first match wins, and no two match the same request.
@@ -21,6 +21,10 @@ pub static ROUTES: &[Route] = &[
     apex("GET", "/healthz", "Is the worker running?", |call| Box::pin(site::health(call))),
     apex("GET", "/readyz", "Do database and Redis answer?", |call| Box::pin(site::ready(call))),
     apex("GET", "/openapi.json", "This API, as OpenAPI 3.1", |call| Box::pin(openapi::show(call))),
+    apex("GET", "/docs/api", "This API, for people", |call| Box::pin(openapi::page::show(call))),
+    apex("GET", "/docs/api.ts", "Its types, for programs in TypeScript", |call| {
+        Box::pin(openapi::text(call))
+    }),
     apex("GET", "/v1/industries", "Industries to start from", |call| {
         Box::pin(provisioning::industries(call))
     }),
@@ -765,6 +769,64 @@ pub static ROUTES: &[Route] = &[
     }),
     member(Role::Admin, "DELETE", "/v1/api-keys/{id}", "Revoke a key", |m, call| {
         Box::pin(api_keys::revoke(m, call))
+    }),
+    // Webhooks: where its own programs are told of what happens; beside each the page or form that does the same.
+    member(Role::Admin, "GET", "/v1/webhooks", "Where programs are told of what happens", |m, _| {
+        Box::pin(webhooks::list(m))
+    }),
+    member(Role::Admin, "POST", "/v1/webhooks", "Add a webhook; its secret is shown once", |m, call| {
+        Box::pin(webhooks::add(m, call))
+    }),
+    member(Role::Admin, "GET", "/v1/webhooks/{id}", "A webhook", |m, call| Box::pin(webhooks::show(m, call))),
+    member(Role::Admin, "PATCH", "/v1/webhooks/{id}", "Change a webhook, or turn it off or on", |m, call| {
+        Box::pin(webhooks::change(m, call))
+    }),
+    member(
+        Role::Admin,
+        "DELETE",
+        "/v1/webhooks/{id}",
+        "Remove a webhook and what waits for it",
+        |m, call| Box::pin(webhooks::remove(m, call)),
+    ),
+    member(Role::Admin, "POST", "/v1/webhooks/{id}/secret", "A new secret; it is shown once", |m, call| {
+        Box::pin(webhooks::renew(m, call))
+    }),
+    member(Role::Admin, "POST", "/v1/webhooks/{id}/test", "Send a webhook a test", |m, call| {
+        Box::pin(webhooks::deliveries::test(m, call))
+    }),
+    member(Role::Admin, "GET", "/v1/webhooks/{id}/deliveries", "What a webhook was told", |m, call| {
+        Box::pin(webhooks::deliveries::list(m, call))
+    }),
+    member(Role::Admin, "POST", "/v1/deliveries/{id}/replay", "Deliver it again", |m, call| {
+        Box::pin(webhooks::deliveries::replay(m, call))
+    }),
+    page(Role::Admin, "GET", "/dashboard/webhooks", "Where programs are told of what happens", |m, call| {
+        Box::pin(dashboard::webhooks::list(m, call))
+    }),
+    page(Role::Admin, "POST", "/dashboard/webhooks", "Add a webhook; its secret is shown once", |m, call| {
+        Box::pin(dashboard::webhooks::add(m, call))
+    }),
+    page(Role::Admin, "GET", "/dashboard/webhooks/{id}", "What a webhook was told", |m, call| {
+        Box::pin(dashboard::webhooks::show(m, call))
+    }),
+    page(Role::Admin, "POST", "/dashboard/webhooks/{id}", "Turn a webhook off or on", |m, call| {
+        Box::pin(then(webhooks::change(m, call), "/dashboard/webhooks", "set"))
+    }),
+    page(Role::Admin, "POST", "/dashboard/webhooks/{id}/remove", "Remove a webhook", |m, call| {
+        Box::pin(then(webhooks::remove(m, call), "/dashboard/webhooks", "removed"))
+    }),
+    page(
+        Role::Admin,
+        "POST",
+        "/dashboard/webhooks/{id}/secret",
+        "A new secret; it is shown once",
+        |m, call| Box::pin(dashboard::webhooks::renew(m, call)),
+    ),
+    page(Role::Admin, "POST", "/dashboard/webhooks/{id}/test", "Send a webhook a test", |m, call| {
+        Box::pin(dashboard::webhooks::test(m, call))
+    }),
+    page(Role::Admin, "POST", "/dashboard/deliveries/{id}/replay", "Deliver it again", |m, call| {
+        Box::pin(dashboard::webhooks::replay(m, call))
     }),
     program(KeyScope::Models, "GET", "/v1/models", "Agents, as OpenAI's API lists models", |p, _| {
         Box::pin(openai_api::models(p))

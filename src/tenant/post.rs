@@ -12,7 +12,7 @@ use super::TenantScope;
 use crate::config::{ConfigError, MAIL_TIMEOUT_MS};
 use crate::error::Error;
 use crate::mail::Letter;
-use crate::platform::Outbound;
+use crate::platform::{Outbound, Part};
 
 /// Where mails are handed in, with which key, and from whom they are.
 pub(super) struct Post {
@@ -75,7 +75,7 @@ impl TenantScope {
         let timeout = MAIL_TIMEOUT_MS;
         let response = self
             .platform
-            .send(Outbound { request, head_timeout_ms: timeout, idle_timeout_ms: timeout })
+            .send(Outbound { part: Part::Mail, request, head_timeout_ms: timeout, idle_timeout_ms: timeout })
             .await
             .map_err(|error| away(error.to_string()))?;
         // What the provider says may have the address in it: its status is enough.

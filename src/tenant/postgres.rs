@@ -20,7 +20,7 @@ use crate::error::Error;
 use crate::fields::{Field, FieldError};
 use crate::ids::CompanyId;
 use crate::knockout::{Wall, filtered, stands};
-use crate::platform::{Outbound, Platform};
+use crate::platform::{Outbound, Part, Platform};
 
 impl TenantScope {
     /// A batch of statements on this company's data, to be sent as one transaction.
@@ -239,7 +239,7 @@ macro_rules! id_params {
 
 id_params!(CompanyId UserId SessionId VisitorId AgentId ConversationId MessageId NoteId MemoryId CategoryId EntryId ProviderId ReservationId AuditId ContactId LeadId NoticeId ApiKeyId LinkId RequestId);
 id_params!(StageId LabelId MessageTemplateId StepId NotificationId ItemId AppointmentTypeId ClosureId MethodId ServiceId TermId ContextId PageId QuestionId ReplyId);
-id_params!(DraftId UnansweredId);
+id_params!(DraftId UnansweredId WebhookId DeliveryId EventId);
 
 /// Parameters `$2` and on of a statement.
 #[macro_export]
@@ -292,7 +292,12 @@ impl Endpoint {
             .map_err(|error| Error::Internal(format!("database request: {error}")))?;
         let timeout = DATABASE_TIMEOUT_MS;
         let response = platform
-            .send(Outbound { request, head_timeout_ms: timeout, idle_timeout_ms: timeout })
+            .send(Outbound {
+                part: Part::Postgres,
+                request,
+                head_timeout_ms: timeout,
+                idle_timeout_ms: timeout,
+            })
             .await
             .map_err(|error| away(error.to_string()))?;
         let status = response.status();

@@ -14,7 +14,7 @@ use crate::config::{ConfigError, REDIS_TIMEOUT_MS, REPLY_LIMIT};
 use crate::error::Error;
 use crate::ids::{ConversationId, UserId};
 use crate::knockout::{Wall, stands};
-use crate::platform::{Outbound, Platform};
+use crate::platform::{Outbound, Part, Platform};
 
 /// The name of a value of one company. The company stands in braces: a hash tag, so that all keys of a company are in
 /// one slot of a cluster and a script may touch several of them.
@@ -22,16 +22,10 @@ use crate::platform::{Outbound, Platform};
 pub struct TenantKey(String);
 
 impl TenantScope {
-    /// What was spent and is reserved on a day (UTC), and the limits of that day: a hash.
+    /// What was spent and is reserved on a day of the company's, the limits of that day, and the questions of the minute: a hash.
     #[must_use]
     pub fn key_daily_spend(&self, day: &str) -> TenantKey {
         TenantKey(format!("daily_spend:{{{}}}:{day}", self.tag()))
-    }
-
-    /// How many questions came in a minute (Unix time / 60), of all visitors, of each, and of each network address: a hash.
-    #[must_use]
-    pub fn key_questions(&self, minute: u64) -> TenantKey {
-        TenantKey(format!("questions:{{{}}}:{minute}", self.tag()))
     }
 
     /// How many visitor tokens a network address (by its hash) asked for in an hour (Unix time / 3600): a counter.
@@ -74,6 +68,18 @@ impl TenantScope {
     #[must_use]
     pub fn key_mails_sent(&self, day: u64) -> TenantKey {
         TenantKey(format!("mails_sent:{{{}}}:{day}", self.tag()))
+    }
+
+    /// How many mails of notices an address (by its hash) got in an hour (Unix time / 3600): a counter.
+    #[must_use]
+    pub fn key_notices_to(&self, email_hash: &str, hour: u64) -> TenantKey {
+        TenantKey(format!("notices_to:{{{}}}:{email_hash}:{hour}", self.tag()))
+    }
+
+    /// How many mails of notices the company sent on a day (Unix time / 86400): a counter.
+    #[must_use]
+    pub fn key_notices_sent(&self, day: u64) -> TenantKey {
+        TenantKey(format!("notices_sent:{{{}}}:{day}", self.tag()))
     }
 
     /// How often links were asked for in an hour (Unix time / 3600), for an e-mail address or by a network address (either by
@@ -148,7 +154,7 @@ impl Endpoint {
             .map_err(|error| Error::Internal(format!("redis request: {error}")))?;
         let timeout = REDIS_TIMEOUT_MS;
         let response = platform
-            .send(Outbound { request, head_timeout_ms: timeout, idle_timeout_ms: timeout })
+            .send(Outbound { part: Part::Redis, request, head_timeout_ms: timeout, idle_timeout_ms: timeout })
             .await
             .map_err(|error| away(error.to_string()))?;
         let status = response.status();

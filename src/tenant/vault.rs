@@ -22,7 +22,7 @@ use super::rows::hex;
 use super::{TenantScope, required, secret_bytes};
 use crate::config::ConfigError;
 use crate::error::Error;
-use crate::ids::{CompanyId, ProviderId, UserId, VisitorId};
+use crate::ids::{CompanyId, ProviderId, UserId, VisitorId, WebhookId};
 use crate::knockout::{Wall, stands};
 use crate::providers::Kind;
 
@@ -110,6 +110,19 @@ impl TenantScope {
     /// Opens that; `None` when it does not open, as after its master key was dropped.
     pub(crate) fn totp_open(&self, user: UserId, sealed: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
         self.app.config.secrets.master_keys.open(self.company.id, Kept::TotpSecret(user), sealed)
+    }
+
+    /// Seals what a webhook's deliveries are signed with.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] when the cipher fails.
+    pub(crate) fn webhook_seal(&self, webhook: WebhookId, secret: &[u8]) -> Result<Vec<u8>, Error> {
+        self.seal(Kept::WebhookSecret(webhook), secret)
+    }
+
+    /// Opens that; `None` when it does not open, as after its master key was dropped.
+    pub(crate) fn webhook_open(&self, webhook: WebhookId, sealed: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+        self.app.config.secrets.master_keys.open(self.company.id, Kept::WebhookSecret(webhook), sealed)
     }
 
     fn seal(&self, what: Kept<'_>, text: &[u8]) -> Result<Vec<u8>, Error> {
@@ -212,6 +225,8 @@ enum Kept<'a> {
     IdentitySecret,
     /// What a person's codes are made from.
     TotpSecret(UserId),
+    /// What a webhook's deliveries are signed with.
+    WebhookSecret(WebhookId),
 }
 
 impl Kept<'_> {
@@ -222,6 +237,7 @@ impl Kept<'_> {
             Self::Answer(_) => "idempotent-answer",
             Self::IdentitySecret => "identity-secret",
             Self::TotpSecret(_) => "totp-secret",
+            Self::WebhookSecret(_) => "webhook-secret",
         }
     }
 
@@ -232,6 +248,7 @@ impl Kept<'_> {
             Self::Answer(key_hash) => format!("idempotency/{}/field/answer", hex(key_hash)),
             Self::IdentitySecret => "widget/field/identity_secret".into(),
             Self::TotpSecret(user) => format!("user/{user}/field/totp_secret"),
+            Self::WebhookSecret(webhook) => format!("webhook/{webhook}/field/secret"),
         }
     }
 }

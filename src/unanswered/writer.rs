@@ -19,12 +19,14 @@ use crate::knowledge::{Hit, KNOWLEDGE_SEARCH};
 use crate::ledger;
 use crate::limiter::{self, Allowance, Bill, Denied};
 use crate::llm::{self, Piece, Prompt, Turn};
+use crate::outbox;
 use crate::params;
 use crate::platform::{Body, Level};
 use crate::routes::{Call, json as answer};
 use crate::smart_router::{self, Bounds, Choice, Effort, Health, Left, MODEL_LIST, Model, Outcome, Wanted};
 use crate::tenant::TenantScope;
 use crate::tenant::auth::{Member, Visitor};
+use crate::tenant::postgres::{Batch, Outcomes};
 
 /// Longest draft, characters: a model writes a few sentences.
 const DRAFT_LIMIT: usize = 4_000;
@@ -109,32 +111,45 @@ async fn written(writer: &Visitor, id: UnansweredId, asked: Asked) -> Result<Dra
 
     settle(scope, &asked, &bill, &written.outcomes).await;
 
-    // What was spent is kept, whatever came of it; harmless to repeat.
+    // What was spent is kept, whatever came of it, and though whoever asked be signed out meanwhile.
+    let paid = scope.aside();
+    let entered = offered(&paid, |batch| ledger::enter(batch, &bill, asked.conversation_id, asked.agent_id));
+    let (alert, mut rows) = entered.await?;
+    if let Some(alert) = alert {
+        outbox::deliver_told(scope, &mut rows, alert);
+    }
+    asked_for?;
+
     let text: String = written.text.trim().replace('\0', "").chars().take(DRAFT_LIMIT).collect();
     let question = asked.question.chars().take(QUESTION_LIMIT).collect();
     let new = [New { id: DraftId::new(scope.platform()), question, answer: text, url: None }];
+    let [only] = &new;
+    let nothing =
+        "The model wrote nothing, or what stands in your knowledge already, or there are too many drafts";
+    if only.answer.is_empty() {
+        return Err(conflict(nothing));
+    }
+    let stored = offered(scope, |batch| {
+        put(batch, "", &Source::Model(id), &new);
+        batch.add::<Draft>(DRAFT_READ, params![only.id])
+    });
+    let (draft, mut rows) = stored.await?;
+    rows.maybe(draft)?.ok_or_else(|| conflict(nothing))
+}
+
+/// What a batch of what is harmless to repeat brought; it is offered a few times when the database does not answer.
+async fn offered<T>(scope: &TenantScope, fill: impl Fn(&mut Batch<'_>) -> T) -> Result<(T, Outcomes), Error> {
     let mut tries = 0;
-    let draft = loop {
+    loop {
         let mut batch = scope.batch();
-        ledger::enter(&mut batch, &bill, asked.conversation_id, asked.agent_id);
-        let [only] = &new;
-        let row = (asked_for.is_ok() && !only.answer.is_empty()).then(|| {
-            put(&mut batch, "", &Source::Model(id), &new);
-            batch.add::<Draft>(DRAFT_READ, params![only.id])
-        });
+        let slot = fill(&mut batch);
         tries += 1;
         match batch.send().await {
-            Ok(mut rows) => break row.map(|row| rows.maybe(row)).transpose()?.flatten(),
+            Ok(rows) => return Ok((slot, rows)),
             Err(Error::Unavailable(..)) if tries < STORE_TRIES => {}
             Err(error) => return Err(error),
         }
-    };
-    asked_for?;
-    draft.ok_or_else(|| {
-        conflict(
-            "The model wrote nothing, or what stands in your knowledge already, or there are too many drafts",
-        )
-    })
+    }
 }
 
 /// What a draft needs, read in one batch.

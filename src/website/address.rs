@@ -1,4 +1,4 @@
-//! Addresses of websites that may be read: where somebody may send the worker, and where not.
+//! Addresses of websites that may be read, or told of what happens: where somebody may send the worker, and where not.
 //!
 //! It never lets through a literal network address, a name that only an inner network knows, another port than https's, a
 //! user's name, or the platform itself. What a public name resolves to it cannot know: see `docs/KNOWLEDGE.md`.

@@ -7,7 +7,8 @@ use serde_json::json;
 
 use crate::conversations::HAND_OVER;
 use crate::error::Error;
-use crate::ids::{ConversationId, NoticeId};
+use crate::ids::{ConversationId, EventId, NoticeId};
+use crate::outbox::{self, tell::HAND_OVER_TELL};
 use crate::params;
 use crate::platform::Body;
 use crate::routes::{Call, json as answer};
@@ -23,10 +24,13 @@ pub async fn ask(visitor: Visitor, call: Call) -> Result<Response<Body>, Error> 
     let id = call.id::<ConversationId>()?;
     let mut batch = visitor.scope.batch();
     batch.run(NOTICE_ONCE, params![NoticeId::new(visitor.scope.platform()), id, visitor.id, NOTICE]);
+    let event = EventId::new(visitor.scope.platform());
+    let told = batch.run(HAND_OVER_TELL, params![event, id, visitor.id, NOTICE]);
     let handed = batch.run(HAND_OVER, params![id, visitor.id]);
     let open = batch.add::<Open>(OPEN_READ, params![]);
     let mut rows = batch.send().await?;
     rows.touched(handed)?;
+    outbox::deliver_told(&visitor.scope, &mut rows, told);
     answer(StatusCode::OK, &json!({ "conversation_id": id, "open": rows.one(open)?.open }))
 }
 

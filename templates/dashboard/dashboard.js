@@ -90,9 +90,11 @@ for (const chooser of document.querySelectorAll("input[type=file][data-into]")) 
 // A form is sent in the page, so that what is wrong with it is said beside its button and what was typed stays.
 addEventListener("submit", async (event) => {
   const form = event.target;
-  if (form.method !== "post" || "plain" in form.dataset || event.submitter?.formTarget || event.defaultPrevented) return;
-  event.preventDefault();
-  if (form.dataset.ask && !confirm(form.dataset.ask)) return;
+  if (form.method !== "post" || event.submitter?.formTarget || event.defaultPrevented) return;
+  const plain = "plain" in form.dataset;
+  const refused = form.dataset.ask && !confirm(form.dataset.ask);
+  if (!plain || refused) event.preventDefault();
+  if (plain || refused) return;
   const button = event.submitter ?? form.querySelector("button");
   button.disabled = true;
   try {

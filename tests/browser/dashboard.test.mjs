@@ -10,7 +10,7 @@ after(() => browser.close());
 
 const TABS = [
   "Overview", "Inbox", "Leads", "Checklist", "Knowledge", "Agents", "Contexts", "Website", "Services", "Hours", "Chat widget", "Models",
-  "Budget", "Usage", "Plan", "Office", "Settings", "Team", "Notifications", "API keys", "Audit log", "Security",
+  "Budget", "Usage", "Plan", "Office", "Settings", "Team", "Notifications", "API keys", "Webhooks", "Audit log", "Security",
 ];
 
 /** A conversation that a visitor has begun on the company's site. */

@@ -8,7 +8,8 @@ use std::fmt::Write as _;
 use bulkhead::api_keys::KeyScope;
 use bulkhead::routes::{ROUTES, Role, Route, Run};
 use bulkhead::totp::{code, step};
-use bulkhead_tests::company::{Company, PASSWORD, Visitor, form, unbase32, with};
+use bulkhead_tests::company::{Company, PASSWORD, Visitor, form, kind, unbase32, with};
+use bulkhead_tests::described::check;
 use bulkhead_tests::stand::Stand;
 use bulkhead_tests::tally::tally;
 use bulkhead_tests::token::{Token, claims, now_s};
@@ -64,8 +65,13 @@ async fn the_access_matrix_is_the_one_that_was_agreed_on() {
 }
 
 /// Forms whose answer is itself the page that shows what was made, this once.
-const SHOWN_ONCE: &[&str] =
-    &["/dashboard/api-keys", "/dashboard/account/totp", "/dashboard/account/totp/confirm"];
+const SHOWN_ONCE: &[&str] = &[
+    "/dashboard/api-keys",
+    "/dashboard/account/totp",
+    "/dashboard/account/totp/confirm",
+    "/dashboard/webhooks",
+    "/dashboard/webhooks/{id}/secret",
+];
 
 /// What the route's own declaration promises of this caller, whatever the snapshot says.
 fn check_promise(route: &Route, caller: &str, status: u16) {
@@ -241,8 +247,15 @@ impl<'company> World<'company> {
             };
         }
         let response = request.send().await.unwrap();
-        let status = response.status().as_u16();
-        response.bytes().await.unwrap();
+        let (status, kind) = (response.status().as_u16(), kind(&response));
+        let body = response.bytes().await.unwrap();
+        // What is no JSON has no shape but its length.
+        let body = match serde_json::from_slice(&body) {
+            Ok(body) => body,
+            Err(_) if body.is_empty() => Value::Null,
+            Err(_) => Value::String(String::new()),
+        };
+        check(route.method, &path, status, &kind, &body);
         if matches!((route.path, status), ("/v1/logout", 204) | ("/dashboard/sign-out", 303)) {
             // The next rows want the session back.
             let session = claims(token)["sid"].as_str().unwrap().to_owned();
@@ -315,6 +328,8 @@ impl<'company> World<'company> {
                  values ($1::text::uuid, gen_random_uuid(), 'K', sha256(gen_random_uuid()::text::bytea), '1234')
                  returning api_key_id::text"
             }
+            (_, path) if path.starts_with("/v1/webhooks/{id}") => return webhook(self.acme).await,
+            (_, "/v1/deliveries/{id}/replay") => return delivery(self.acme).await,
             ("GET", "/pages/{id}") => return "services".to_owned(),
             (_, "/v1/visitors/{id}") => {
                 "insert into contacts (company_id, contact_id, visitor_id, name, phone)
@@ -375,9 +390,17 @@ impl<'company> World<'company> {
                 | "/v1/widget-settings/secret"
                 | "/v1/knowledge/drafts/{id}/approve"
                 | "/v1/unanswered/{id}/draft"
-                | "/v1/invitations/{id}/resend",
+                | "/v1/invitations/{id}/resend"
+                | "/v1/webhooks/{id}/secret"
+                | "/v1/webhooks/{id}/test"
+                | "/v1/deliveries/{id}/replay",
             ) => {
                 return None;
+            }
+            ("POST", "/v1/webhooks") => {
+                // A company may have ten.
+                self.acme.rows("delete from webhooks where company_id = $1::text::uuid returning 1").await;
+                office(method, &path, &unique)?
             }
             ("POST", "/v1/signup" | "/signup") => json!({
                 "company": "Company", "slug": format!("s{}", &unique[..16]), "industry": "plumbing",
@@ -513,6 +536,25 @@ pub(super) fn twin(route: &Route) -> (&'static str, String) {
     }
 }
 
+/// The only webhook of a company's, new and of a program that answers.
+pub(super) async fn webhook(company: &Company) -> String {
+    company.rows("delete from webhooks where company_id = $1::text::uuid returning 1").await;
+    let url = company.stand.website.url(bulkhead_tests::website::PLAIN);
+    let new = json!({ "url": url, "events": ["budget.spent"] });
+    let made = company.owner(Method::POST, "/v1/webhooks", Some(new), 201).await;
+    made["webhook"]["webhook_id"].as_str().unwrap().to_owned()
+}
+
+/// A delivery that it has taken.
+pub(super) async fn delivery(company: &Company) -> String {
+    webhook(company).await;
+    let sql = "insert into outbox (company_id, delivery_id, event_id, event, payload, webhook_id, attempts, next_at, delivered_at)
+               select company_id, gen_random_uuid(), gen_random_uuid(), 'budget.spent', '{}', webhook_id, 1, null, now()
+               from webhooks where company_id = $1::text::uuid
+               returning delivery_id::text";
+    company.rows(sql).await[0].get(0)
+}
+
 /// A new draft of a company's.
 pub(super) async fn draft(company: &Company) -> String {
     let sql = "insert into knowledge_drafts (company_id, draft_id, category_id, source, question, answer)
@@ -545,6 +587,11 @@ pub(super) fn kept(path: &str) -> Option<(&'static str, &'static str)> {
         "/v1/leads/{id}" => ("leads", "lead_id"),
         "/v1/sessions/{id}" => ("sessions", "session_id"),
         "/v1/visitors/{id}" => ("conversations", "visitor_id"),
+        "/v1/webhooks/{id}"
+        | "/v1/webhooks/{id}/secret"
+        | "/v1/webhooks/{id}/test"
+        | "/v1/webhooks/{id}/deliveries" => ("webhooks", "webhook_id"),
+        "/v1/deliveries/{id}/replay" => ("outbox", "delivery_id"),
         "/v1/knowledge/drafts/{id}" | "/v1/knowledge/drafts/{id}/approve" => ("knowledge_drafts", "draft_id"),
         "/v1/unanswered/{id}" | "/v1/unanswered/{id}/answer" | "/v1/unanswered/{id}/draft" => {
             ("settled_questions", "unanswered_id")
@@ -602,6 +649,11 @@ pub(super) fn office(method: &str, path: &str, unique: &str) -> Option<Value> {
         }
         ("PATCH", "/v1/terms/{id}") => json!({ "meaning": "Another meaning." }),
         ("PATCH", "/v1/contexts/{id}") => json!({ "body": "You speak for us." }),
+        ("POST", "/v1/webhooks") => {
+            let url = Stand::get().website.url(bulkhead_tests::website::PLAIN);
+            json!({ "url": format!("{url}?{slug}"), "events": ["budget.spent"] })
+        }
+        ("PATCH", "/v1/webhooks/{id}") => json!({ "enabled": true }),
         ("POST", "/v1/agents/{id}/try") => json!({ "message": "Do you fix leaks?" }),
         ("POST", "/v1/site-preview") => json!({ "title": "News", "body": "Nothing new." }),
         ("POST", "/v1/widget-preview") => json!({ "side": "left" }),

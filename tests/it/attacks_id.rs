@@ -301,6 +301,9 @@ pub(super) fn body(route: &Route) -> Option<Value> {
             | "/v1/knowledge/drafts/{id}/approve"
             | "/v1/unanswered/{id}/draft"
             | "/v1/invitations/{id}/resend"
+            | "/v1/webhooks/{id}/secret"
+            | "/v1/webhooks/{id}/test"
+            | "/v1/deliveries/{id}/replay"
             | "/v1/account/verification",
         ) => {
             return None;

@@ -119,16 +119,8 @@ async fn no_text_from_outside_reaches_a_key() {
     }
     tally("4 memory", "texts from outside that are no part of a key", counted, 300);
     tally("4 memory", "seen in MONITOR, each of its company", keys, 500);
-    let all = [
-        "codes_tried",
-        "daily_spend",
-        "links_asked",
-        "login_attempts",
-        "mails_sent",
-        "mails_to",
-        "memory",
-        "questions",
-    ];
+    let all =
+        ["codes_tried", "daily_spend", "links_asked", "login_attempts", "mails_sent", "mails_to", "memory"];
     assert_eq!(kinds.keys().collect::<Vec<_>>(), all, "a kind of key that no rule here knows, or one unseen");
 }
 
@@ -219,7 +211,6 @@ fn check_key(key: &str, companies: &BTreeSet<&str>) -> String {
     };
     let fits = match (*kind, rest) {
         ("memory", [conversation]) => id(conversation),
-        ("questions", [minute]) => digits(minute),
         ("daily_spend", [day]) => day.len() == 10 && day.split('-').all(digits),
         ("login_attempts", [hash]) => hashed(hash),
         ("links_asked" | "mails_to", [hash, hour]) => hashed(hash) && digits(hour),

@@ -65,6 +65,7 @@ const FIXED: &[&str] = &[
     "site_pages.origin",
     "subscriptions.plan",
     "subscriptions.status",
+    "webhooks.events",
     "widget_settings.accent_color",
     "widget_settings.side",
 ];

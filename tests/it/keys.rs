@@ -107,6 +107,7 @@ impl Ground {
     async fn clear(self) {
         for (company, _) in &self.companies {
             company.rows("delete from providers where company_id = $1::text::uuid returning 1").await;
+            company.rows("delete from webhooks where company_id = $1::text::uuid returning 1").await;
             company
                 .rows("update users set totp_enabled_at = null, sealed_totp_secret = null where company_id = $1::text::uuid returning 1")
                 .await;
@@ -245,6 +246,35 @@ fn what_codes_are_made_from_is_sealed_again() {
         let (done, told) = keys(stand, &[2, 1], &["rotate"]).await;
         assert!(done && told.contains("1 key sealed") && told.contains(" 0 left"), "{told}");
         assert_eq!((signed_in(&old).await, signed_in(&new).await), (500, 200));
+        ground.clear().await;
+    });
+}
+
+#[test]
+fn what_deliveries_of_webhooks_are_signed_with_is_sealed_again() {
+    run(async {
+        let ground = Ground::new(2, 0).await;
+        let stand = ground.stand;
+        let [old, new] = [&[1][..], &[2]].map(|ring| Core::sealing(stand, &self::ring(ring)));
+        let (company, owner) = &ground.companies[0];
+        let url = stand.website.url(bulkhead_tests::website::PLAIN);
+        let add = json!({ "url": url, "events": ["lead.new"] });
+        let (status, made) = old.call(company, "POST", "/v1/webhooks", owner, Some(add)).await;
+        assert_eq!(status, 201, "{made}");
+        let test = format!("/v1/webhooks/{}/test", made["webhook"]["webhook_id"].as_str().unwrap());
+        let signs = async |core: &Core| {
+            let (status, done) = core.call(company, "POST", &test, owner, None).await;
+            assert_eq!(status, 200, "{done}");
+            done["state"] == "delivered"
+        };
+        assert_eq!((signs(&old).await, signs(&new).await), (true, false));
+        let (_, told) = keys(stand, &[2, 1], &["status"]).await;
+        assert!(told.contains("master key 1: 1 key (an old one"), "{told}");
+        let (done, told) = keys(stand, &[2], &["rotate"]).await;
+        assert!(!done && told.contains(", webhook ") && told.contains("under master key 1"), "{told}");
+        let (done, told) = keys(stand, &[2, 1], &["rotate"]).await;
+        assert!(done && told.contains("1 key sealed") && told.contains(" 0 left"), "{told}");
+        assert_eq!((signs(&old).await, signs(&new).await), (false, true));
         ground.clear().await;
     });
 }

@@ -1,8 +1,11 @@
 //! The library: what a search finds, texts that wait for a person, questions asked in vain.
 
 use bulkhead_tests::company::{Company, event, text};
+use bulkhead_tests::core::{Core, read};
+use bulkhead_tests::native::run;
 use bulkhead_tests::stand::Stand;
 use bulkhead_tests::tally::tally;
+use futures_util::future::join;
 use http::Method;
 use serde_json::{Value, json};
 
@@ -145,7 +148,8 @@ async fn nobody_finds_a_draft_before_a_person_approves_it() {
     unseen(&one).await;
     let waiting = drafts(&company).await;
     assert_eq!(waiting.len(), 2);
-    // Those of one document are of the same moment, and in no order among themselves.
+    // Those of one document are in its order.
+    assert!(waiting[0]["question"].as_str().unwrap().contains(&one), "{waiting:?}");
     let id = |word: &str| {
         let draft = waiting.iter().find(|draft| draft["question"].as_str().unwrap().contains(word)).unwrap();
         draft["draft_id"].as_str().unwrap().to_owned()
@@ -381,4 +385,40 @@ async fn a_provider_that_fails_leaves_no_draft_and_no_debt() {
         // The breaker's memory is the day's hash; the next behaviour is another provider.
     }
     tally("7 budget", "ways in which a model fails at a draft", 5, 5);
+}
+
+#[test]
+fn a_session_that_ends_while_a_model_drafts_leaves_what_it_cost_and_no_draft() {
+    run(async {
+        let core = Core::new(Stand::get());
+        let company = Company::new(core.stand, "plumbing").await;
+        let (owner, visitor, word) = (core.owner(&company).await, core.visitor(&company).await, word());
+        let near = json!({ "category": "faq", "question": format!("Where is the {word} shop?"), "answer": "Main Street." });
+        assert_eq!(core.call(&company, "POST", "/v1/knowledge", &owner, Some(near)).await.0, 201);
+        let question = format!("May giraffes swim in {word}?");
+        let ask = Some(json!({ "message": question }));
+        read(core.serve(&company, "POST", "/v1/chat", &visitor, ask).await.into_body()).await;
+        let key = format!("test-steps-{}", uuid::Uuid::new_v4().simple());
+        core.provider(&company, &key).await;
+        let digest = format!("select text_digest('{question}')::text where $1::text is not null");
+        let digest: String = company.rows(&digest).await[0].get(0);
+        let path = format!("/v1/unanswered/{digest}/draft");
+        let ends = async {
+            let asked = core.stand.upstream.until(|seen| !seen.requests(&key).is_empty());
+            tokio::time::timeout(std::time::Duration::from_secs(60), asked).await.expect("a model is asked");
+            let ended =
+                "update sessions set revoked_at = now() where company_id = $1::text::uuid returning 1";
+            assert!(!company.rows(ended).await.is_empty());
+            core.stand.upstream.step(&key, 1_000);
+        };
+        let ((status, problem), ()) = join(core.call(&company, "POST", &path, &owner, None), ends).await;
+        assert_eq!(status, 401, "{problem}");
+        let drafts = company.rows("select from knowledge_drafts where company_id = $1::text::uuid").await;
+        assert!(drafts.is_empty());
+        let ledger = "select sum(cost_microusd)::bigint from usage_ledger where company_id = $1::text::uuid";
+        let ledger: Option<i64> = company.rows(ledger).await[0].get(0);
+        let spent = super::budget::spent(&company).await;
+        assert!(spent > 0);
+        assert_eq!((ledger, super::budget::held(&company).await), (i64::try_from(spent).ok(), 0));
+    });
 }

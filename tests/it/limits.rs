@@ -2,7 +2,7 @@
 
 use bulkhead_tests::company::{Company, event, text};
 use bulkhead_tests::core::{CRON_TOKEN, Core, read};
-use bulkhead_tests::native::run;
+use bulkhead_tests::native::{alone, run};
 use bulkhead_tests::stand::Stand;
 use futures_util::future::join_all;
 use serde_json::{Value, json};
@@ -306,7 +306,7 @@ fn a_day_with_tens_of_thousands_of_turns_behind_it() {
 
 #[test]
 fn the_round_mends_redis_from_the_ledger_and_tells_what_differs() {
-    run(async {
+    alone(async {
         let chat = Chat::new("ok").await;
         chat.ask().await;
         let day = bulkhead::limiter::day(chat.core.native.platform().now_ms(), 0);
@@ -335,6 +335,7 @@ fn the_round_mends_redis_from_the_ledger_and_tells_what_differs() {
         for wrong in ["", "x", &CRON_TOKEN[1..]] {
             assert_eq!(round(wrong).await.0, 404);
         }
+        chat.core.native.idle().await;
     });
 }
 

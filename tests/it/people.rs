@@ -230,21 +230,6 @@ async fn a_lead_is_left_and_read() {
 }
 
 #[tokio::test]
-async fn the_api_describes_itself() {
-    let stand = Stand::get();
-    let api: Value =
-        stand.http("localhost", Method::GET, "/openapi.json").send().await.unwrap().json().await.unwrap();
-    for route in bulkhead::routes::ROUTES.iter().filter(|route| !route.for_browsers()) {
-        assert!(
-            api["paths"][route.path][route.method.to_lowercase()]["summary"].is_string(),
-            "{}",
-            route.path
-        );
-    }
-    assert_eq!(stand.http("localhost", Method::GET, "/readyz").send().await.unwrap().status(), 200);
-}
-
-#[tokio::test]
 async fn security_txt_is_as_its_standard_has_it() {
     let stand = Stand::get();
     let company = Company::new(stand, "plumbing").await;

@@ -1,6 +1,10 @@
 //! Invariant 1: every statement of the core is prepared against the real schema, as the worker's own role.
 
+use std::collections::BTreeSet;
+
 use bulkhead_tests::stand::Stand;
+use serde_json::Value;
+use tokio_postgres::{Client, NoTls, SimpleQueryMessage};
 
 #[tokio::test]
 async fn every_statement_prepares_against_the_real_schema() {
@@ -20,6 +24,83 @@ async fn every_statement_prepares_against_the_real_schema() {
         }
     }
     assert!(wrong.is_empty(), "{} statements do not prepare:\n\n{}", wrong.len(), wrong.join("\n\n"));
+}
+
+/// By the planner's own account, and without row-level security, which would add it: whatever table a statement reads, it reads
+/// this company's rows of. So a statement is one company's business even where the tables are spread by company, as in Citus.
+#[tokio::test]
+async fn every_statement_names_its_company_for_each_table_that_it_reads() {
+    let (owner, connection) = tokio_postgres::connect(&Stand::get().owner_database_url, NoTls).await.unwrap();
+    tokio::spawn(connection);
+    let tables: BTreeSet<String> =
+        owner.query(COMPANY_TABLES, &[]).await.unwrap().iter().map(|row| row.get(0)).collect();
+    assert!(tables.len() > 30, "only {} tables found", tables.len());
+    let (mut read, mut wrong) = (0, Vec::new());
+    for (file, sql) in statements() {
+        each_node(&plan(&owner, &sql).await, &mut |node| {
+            let Some(table) = node["Relation Name"].as_str().filter(|table| tables.contains(*table)) else {
+                return;
+            };
+            // What writes has its rows from the nodes below it.
+            if node["Node Type"] == "ModifyTable" {
+                return;
+            }
+            read += 1;
+            if !names_company(node) {
+                wrong.push(format!("{file}: {table} is read for whatever company: {node:#}\n{sql}"));
+            }
+        });
+    }
+    assert!(read > 100, "only {read} tables are read");
+    assert!(wrong.is_empty(), "{} tables:\n\n{}", wrong.len(), wrong.join("\n\n"));
+
+    let unsaid = plan(&owner, "select name from companies where slug = $1").await;
+    let mut noticed = 0;
+    each_node(&unsaid, &mut |node| {
+        noticed += usize::from(node["Relation Name"] == "companies" && !names_company(node))
+    });
+    assert_eq!(noticed, 1, "a statement for whatever company would not be noticed");
+}
+
+const COMPANY_TABLES: &str = "
+select c.relname::text
+from pg_class c
+join pg_attribute a on a.attrelid = c.oid and a.attname = 'company_id'
+where c.relnamespace = 'public'::regnamespace and c.relkind in ('r', 'p')";
+
+/// The plan that fits any values.
+async fn plan(owner: &Client, sql: &str) -> Value {
+    let answer = owner.simple_query(&format!("explain (generic_plan, costs off, format json) {sql}")).await;
+    let answer = answer.unwrap_or_else(|error| panic!("{error:?}:\n{sql}"));
+    let text = answer.iter().find_map(|message| match message {
+        SimpleQueryMessage::Row(row) => row.get(0),
+        _ => None,
+    });
+    serde_json::from_str::<Value>(text.unwrap()).unwrap()[0]["Plan"].take()
+}
+
+fn each_node(node: &Value, see: &mut impl FnMut(&Value)) {
+    see(node);
+    for below in node["Plans"].as_array().into_iter().flatten() {
+        each_node(below, see);
+    }
+}
+
+/// Whether a condition of this very table's is that its company is the first parameter, or the one of a row found before.
+fn names_company(node: &Value) -> bool {
+    ["Index Cond", "Recheck Cond", "Filter"].iter().filter_map(|place| node[*place].as_str()).any(
+        |condition| {
+            condition.split(['(', ')']).any(|part| {
+                let mut sides = part.split(" = ");
+                let is_company = |side: Option<&str>| {
+                    side.is_some_and(|side| side.rsplit('.').next() == Some("company_id"))
+                };
+                let (left, right) = (sides.next(), sides.next());
+                is_company(left) && (right == Some("$1") || is_company(right))
+                    || is_company(right) && left == Some("$1")
+            })
+        },
+    )
 }
 
 /// The literals given to `sql!` anywhere in the core, each with its file.

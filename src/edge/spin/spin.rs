@@ -155,7 +155,7 @@ async fn attentive<T>(work: impl Future<Output = T>) -> T {
 }
 
 async fn send(outbound: Outbound) -> Result<http::Response<Body>, SendError> {
-    let Outbound { mut request, head_timeout_ms, idle_timeout_ms } = outbound;
+    let Outbound { mut request, head_timeout_ms, idle_timeout_ms, .. } = outbound;
     if !request.body().is_empty() {
         let length = request.body().len();
         // Without it the body would go out in chunks, which not every server takes.

@@ -10,9 +10,13 @@ use bulkhead::App;
 use bulkhead::config::{Config, ConfigError};
 use bulkhead::platform::{Body, BodyError, Level, Outbound, Platform, SendError};
 use bytes::Bytes;
-use futures_util::future::{Either, LocalBoxFuture, select};
-use futures_util::stream::{StreamExt, TryStreamExt, unfold};
+use futures_util::future::LocalBoxFuture;
+use futures_util::stream::{Stream, StreamExt, TryStreamExt, unfold};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use wasm_bindgen::JsValue;
+use wasm_bindgen::prelude::wasm_bindgen;
+use worker::js_sys::Uint8Array;
+use worker::web_sys;
 
 /// Serves one request of a visitor, an owner or a probe.
 ///
@@ -24,7 +28,7 @@ async fn fetch(
     env: worker::Env,
     context: worker::Context,
 ) -> worker::Result<worker::Response> {
-    let platform = Rc::new(Workers { context });
+    let platform = Rc::new(Workers { context: Context::Request(context) });
     let response = match (app(&env), incoming(request)) {
         (Ok(app), Some(request)) => bulkhead::serve(app, platform, request).await,
         (Ok(_), None) => problem(StatusCode::BAD_REQUEST, "The request's address cannot be read."),
@@ -37,6 +41,16 @@ async fn fetch(
     outgoing(response)
 }
 
+/// Wakes by the schedule in `wrangler.toml` and goes round the companies.
+#[worker::event(scheduled)]
+async fn scheduled(_: worker::ScheduledEvent, env: worker::Env, context: worker::ScheduleContext) {
+    let platform = Rc::new(Workers { context: Context::Schedule(context) });
+    match app(&env) {
+        Ok(app) => bulkhead::cron::scheduled(app, platform, setting(&env, "CRON_TOKEN").as_deref()).await,
+        Err(error) => platform.log(Level::Error, &format!("the settings are not usable: {error}")),
+    }
+}
+
 thread_local! {
     /// Parsed settings and bounded caches: the one thing that outlives a request in an isolate.
     static APP: OnceCell<Rc<App>> = const { OnceCell::new() };
@@ -47,15 +61,25 @@ fn app(env: &worker::Env) -> Result<Rc<App>, ConfigError> {
         if let Some(app) = cell.get() {
             return Ok(app.clone());
         }
-        // A secret is read like a variable: both are text in the same object.
-        let config = Config::parse(&|name| env.var(name).ok().map(|value| value.to_string()))?;
+        let config = Config::parse(&|name| setting(env, name))?;
         Ok(cell.get_or_init(|| Rc::new(App::new(config))).clone())
     })
 }
 
-/// One request's view of the runtime.
+/// A setting's value. A secret is read like a variable: both are text in the same object.
+fn setting(env: &worker::Env, name: &str) -> Option<String> {
+    env.var(name).ok().map(|value| value.to_string())
+}
+
+/// One event's view of the runtime.
 struct Workers {
-    context: worker::Context,
+    context: Context,
+}
+
+/// What keeps the runtime waiting: it is another one by the kind of event.
+enum Context {
+    Request(worker::Context),
+    Schedule(worker::ScheduleContext),
 }
 
 impl Platform for Workers {
@@ -80,7 +104,10 @@ impl Platform for Workers {
     }
 
     fn spawn(&self, work: LocalBoxFuture<'static, ()>) {
-        self.context.wait_until(work);
+        match &self.context {
+            Context::Request(context) => context.wait_until(work),
+            Context::Schedule(context) => context.wait_until(work),
+        }
     }
 
     fn log(&self, level: Level, line: &str) {
@@ -92,70 +119,93 @@ impl Platform for Workers {
     }
 }
 
-/// Ends the request it belongs to when it is dropped, whether it waits for the head or reads the body.
-#[derive(Default)]
-struct AbortOnDrop(Option<worker::AbortController>);
+#[wasm_bindgen(module = "/runtime.js")]
+extern "C" {
+    #[wasm_bindgen(js_name = linesOf)]
+    fn lines_of(headers: &web_sys::Headers) -> String;
+
+    #[wasm_bindgen(js_name = headersOf)]
+    fn headers_of(lines: &str) -> web_sys::Headers;
+
+    /// A request to somewhere else and its answer.
+    type Exchange;
+
+    #[wasm_bindgen(constructor)]
+    fn new() -> Exchange;
+
+    /// Brings the answer's headers.
+    #[wasm_bindgen(method, catch)]
+    async fn send(
+        this: &Exchange,
+        method: &str,
+        url: &str,
+        lines: &str,
+        body: &[u8],
+        head_timeout_ms: u32,
+        idle_timeout_ms: u32,
+        whole_limit: u32,
+    ) -> Result<JsValue, JsValue>;
+
+    #[wasm_bindgen(method, getter)]
+    fn status(this: &Exchange) -> u16;
+
+    #[wasm_bindgen(method, getter)]
+    fn whole(this: &Exchange) -> Option<Uint8Array>;
+
+    #[wasm_bindgen(method, catch)]
+    async fn read(this: &Exchange) -> Result<JsValue, JsValue>;
+
+    #[wasm_bindgen(method, getter)]
+    fn late(this: &Exchange) -> bool;
+
+    #[wasm_bindgen(method)]
+    fn abort(this: &Exchange);
+}
+
+/// Answers up to this size that say how long they are come as a whole, bytes.
+const WHOLE_LIMIT: u32 = 256 * 1024;
+
+/// Ends the exchange when it is dropped, whether it waits for the head or reads the body.
+struct AbortOnDrop(Exchange);
 
 impl Drop for AbortOnDrop {
     fn drop(&mut self) {
-        if let Some(controller) = self.0.take() {
-            controller.abort();
-        }
+        self.0.abort();
     }
 }
 
 async fn send(outbound: Outbound) -> Result<http::Response<Body>, SendError> {
-    let Outbound { request, head_timeout_ms, idle_timeout_ms } = outbound;
+    let Outbound { request, head_timeout_ms, idle_timeout_ms, .. } = outbound;
     let (parts, body) = request.into_parts();
-    let mut init = worker::RequestInit::new();
-    init.with_method(worker::Method::from(parts.method.to_string()))
-        .with_headers(to_runtime(&parts.headers))
-        .with_redirect(worker::RequestRedirect::Manual);
-    if !body.is_empty() {
-        init.with_body(Some(worker::js_sys::Uint8Array::from(body.as_ref()).into()));
-    }
-    let request =
-        worker::Request::new_with_init(&parts.uri.to_string(), &init).map_err(|_| SendError::Unreachable)?;
-
-    let controller = worker::AbortController::default();
-    let signal = controller.signal();
-    let guard = AbortOnDrop(Some(controller));
-    let fetch = worker::Fetch::Request(request);
-    let mut response = within(head_timeout_ms, fetch.send_with_signal(&signal))
+    let (method, url, lines) = (parts.method.as_str(), parts.uri.to_string(), to_lines(&parts.headers));
+    let guard = AbortOnDrop(Exchange::new());
+    let exchange = &guard.0;
+    let headers = exchange
+        .send(method, &url, &lines, &body, head_timeout_ms, idle_timeout_ms, WHOLE_LIMIT)
         .await
-        .ok_or(SendError::TimedOut)?
-        .map_err(|_| SendError::Unreachable)?;
-
-    let body = match response.stream() {
-        // Without a stream the response has no body at all, as after a HEAD or a 204.
-        Err(_) => Body::empty(),
-        Ok(chunks) => Body::Stream(
-            unfold(Some((chunks, guard)), move |open| async move {
-                let (mut chunks, guard) = open?;
-                match within(idle_timeout_ms, chunks.next()).await {
-                    Some(Some(Ok(chunk))) => Some((Ok(Bytes::from(chunk)), Some((chunks, guard)))),
-                    Some(Some(Err(_))) => Some((Err(BodyError::Broken), None)),
-                    Some(None) => None,
-                    None => Some((Err(BodyError::Stalled), None)),
-                }
-            })
-            .boxed_local(),
-        ),
+        .map_err(|_| if exchange.late() { SendError::TimedOut } else { SendError::Unreachable })?;
+    let status = StatusCode::from_u16(exchange.status()).map_err(|_| SendError::Unreachable)?;
+    let body = match exchange.whole() {
+        Some(bytes) => Body::from(bytes.to_vec()),
+        None => Body::Stream(chunks(guard).boxed_local()),
     };
     let mut answer = http::Response::new(body);
-    *answer.status_mut() =
-        StatusCode::from_u16(response.status_code()).map_err(|_| SendError::Unreachable)?;
-    *answer.headers_mut() = from_runtime(response.headers());
+    *answer.status_mut() = status;
+    *answer.headers_mut() = from_lines(&headers.as_string().unwrap_or_default());
     Ok(answer)
 }
 
-/// What the future brings, or `None` if it takes longer than that many milliseconds.
-async fn within<T>(milliseconds: u32, work: impl Future<Output = T>) -> Option<T> {
-    let deadline = worker::Delay::from(Duration::from_millis(milliseconds.into()));
-    match select(std::pin::pin!(work), deadline).await {
-        Either::Left((value, _)) => Some(value),
-        Either::Right(_) => None,
-    }
+/// What is still to come of an exchange.
+fn chunks(guard: AbortOnDrop) -> impl Stream<Item = Result<Bytes, BodyError>> {
+    unfold(Some(guard), |open| async move {
+        let guard = open?;
+        match guard.0.read().await {
+            Ok(chunk) if chunk.is_undefined() => None,
+            Ok(chunk) => Some((Ok(Bytes::from(Uint8Array::from(chunk).to_vec())), Some(guard))),
+            Err(_) if guard.0.late() => Some((Err(BodyError::Stalled), None)),
+            Err(_) => Some((Err(BodyError::Broken), None)),
+        }
+    })
 }
 
 /// The runtime's request as the core's, or `None` when its address is none that HTTP knows.
@@ -163,7 +213,7 @@ fn incoming(mut request: worker::Request) -> Option<http::Request<Body>> {
     // `worker::Method` would turn a method it does not know into GET.
     let method = http::Method::from_bytes(request.inner().method().as_bytes()).ok()?;
     let uri = request.inner().url().parse::<http::Uri>().ok()?;
-    let headers = from_runtime(request.headers());
+    let headers = from_lines(&lines_of(&request.inner().headers()));
     let body = match request.stream() {
         Err(_) => Body::empty(),
         Ok(chunks) => Body::Stream(chunks.map_ok(Bytes::from).map_err(|_| BodyError::Broken).boxed_local()),
@@ -180,7 +230,7 @@ fn outgoing(response: http::Response<Body>) -> worker::Result<worker::Response> 
     let (parts, body) = response.into_parts();
     let builder = worker::Response::builder()
         .with_status(parts.status.as_u16())
-        .with_headers(to_runtime(&parts.headers));
+        .with_headers(worker::Headers(headers_of(&to_lines(&parts.headers))));
     match body {
         Body::Full(bytes) if bytes.is_empty() => Ok(builder.empty()),
         Body::Full(bytes) => Ok(builder.body(worker::ResponseBody::Body(bytes.into()))),
@@ -191,20 +241,26 @@ fn outgoing(response: http::Response<Body>) -> worker::Result<worker::Response> 
 }
 
 /// Headers whose names or values HTTP does not allow are left out; the runtime lets none through today.
-fn from_runtime(headers: &worker::Headers) -> HeaderMap {
-    headers
-        .entries()
-        .filter_map(|(name, value)| {
-            Some((HeaderName::try_from(name).ok()?, HeaderValue::from_bytes(value.as_bytes()).ok()?))
-        })
-        .fold(HeaderMap::new(), |mut map, (name, value)| {
+fn from_lines(lines: &str) -> HeaderMap {
+    let mut map = HeaderMap::new();
+    let mut lines = lines.split('\n');
+    while let (Some(name), Some(value)) = (lines.next(), lines.next()) {
+        if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) {
             map.append(name, value);
-            map
-        })
+        }
+    }
+    map
 }
 
-fn to_runtime(headers: &HeaderMap) -> worker::Headers {
-    headers.iter().filter_map(|(name, value)| Some((name.as_str(), value.to_str().ok()?))).collect()
+fn to_lines(headers: &HeaderMap) -> String {
+    let mut lines = String::with_capacity(512);
+    for (name, value) in headers {
+        // No value of ours has a line break or a byte beyond ASCII: `HeaderValue` takes none.
+        if let Ok(value) = value.to_str() {
+            lines.extend([name.as_str(), "\n", value, "\n"]);
+        }
+    }
+    lines
 }
 
 /// The edge's own answers, for when the core cannot be asked (RFC 9457).

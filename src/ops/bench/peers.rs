@@ -214,4 +214,13 @@ mod tests {
         );
         assert!(HeaderValue::from_str(&token).is_ok());
     }
+
+    #[test]
+    fn the_reference_gives_the_search_as_many_values_as_it_takes() {
+        let takes = (1..=9)
+            .rfind(|number| bulkhead::knowledge::KNOWLEDGE_SEARCH.text().contains(&format!("${number}")));
+        let app = std::fs::read_to_string("../../bench/reference/app.py").unwrap();
+        let given = app.split("db.fetch(SEARCH, ").nth(1).and_then(|rest| rest.split(')').next());
+        assert_eq!(given.map(|given| given.split(", ").count()), takes);
+    }
 }

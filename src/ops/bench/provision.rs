@@ -9,11 +9,12 @@ use anyhow::{Context as _, ensure};
 use bulkhead::provisioning::{COMPANY_ADD, COPIES};
 use futures_util::future::{try_join, try_join_all};
 use serde_json::{Value, json};
-use tokio_postgres::{Client, NoTls};
+use tokio_postgres::Client;
 
 use super::figures::{Figure, Row, Table, Times};
 use super::{Args, progress};
 use crate::gateway::param::Param;
+use crate::postgres;
 use crate::templates::id;
 
 const INDUSTRY: &str = "plumbing";
@@ -76,10 +77,7 @@ fn line(what: &str, times: Vec<Duration>) -> Row {
 
 /// A connection of its own to this database.
 pub async fn connect(url: &str) -> anyhow::Result<Client> {
-    let (client, connection) =
-        tokio_postgres::connect(url, NoTls).await.context("cannot reach the database; check its URL")?;
-    tokio::spawn(connection);
-    Ok(client)
+    postgres::connect(url).await.context("cannot reach the database; check its URL")
 }
 
 /// The worker's way to the database.

@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail, ensure};
 use rustix::process::{Signal, geteuid};
-use tokio_postgres::NoTls;
 
 use super::processes::{Processes, Program, free_port, private};
 use super::secrets::Secrets;
@@ -166,8 +165,6 @@ async fn init(
 }
 
 /// Runs one statement on a connection of its own; gives the number of rows.
-async fn query(url: &str, statement: &str) -> Result<u64, tokio_postgres::Error> {
-    let (client, connection) = tokio_postgres::connect(url, NoTls).await?;
-    tokio::spawn(connection);
-    client.execute(statement, &[]).await
+async fn query(url: &str, statement: &str) -> anyhow::Result<u64> {
+    Ok(crate::postgres::connect(url).await?.execute(statement, &[]).await?)
 }

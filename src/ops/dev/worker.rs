@@ -4,11 +4,11 @@ mod spin;
 mod workers;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, TcpListener};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 
-use super::processes::Processes;
+use super::processes::{Processes, Program};
 
 /// Where the worker can run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -30,29 +30,54 @@ pub fn start(
     port: u16,
     settings: &[(String, String)],
 ) -> anyhow::Result<&'static str> {
-    for (name, _) in settings {
-        if !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_') {
-            bail!("{name} is no name for a setting: letters, digits and _ only");
-        }
-    }
+    named(settings)?;
     let (built, files): (_, &[&str]) = match edge {
-        Edge::Workers => ("src/edge/workers/build", &["index.js", "index_bg.wasm"]),
+        Edge::Workers => ("src/edge/workers/build", workers::FILES),
         Edge::Spin => ("src/edge/spin/build", &["bulkhead.wasm"]),
     };
     let bundle = bundle.unwrap_or(Path::new(built)).canonicalize().context("run ./scripts/build")?;
-    let directory = data.join("worker");
-    std::fs::create_dir_all(&directory)?;
-    // A copy, so that a build while the stand runs does not change what it runs.
-    for file in files {
-        std::fs::copy(bundle.join(file), directory.join(file))
-            .with_context(|| format!("{} is not there; run ./scripts/build", bundle.join(file).display()))?;
-    }
+    let directory = copied(&bundle, files, data)?;
     let (program, runtime) = match edge {
         Edge::Workers => (workers::program(&directory, port, settings)?, "workerd"),
         Edge::Spin => spin::program(&directory, &bundle, port, settings)?,
     };
     processes.spawn(program, &data.join("logs"))?;
     Ok(runtime)
+}
+
+/// Workerd with the worker for real visitors, on the loopback interface; `network` has the addresses that it may reach.
+pub fn production(
+    workerd: &Path,
+    bundle: &Path,
+    data: &Path,
+    port: u16,
+    settings: &[(String, String)],
+    network: &[&str],
+) -> anyhow::Result<Program> {
+    named(settings)?;
+    let directory = copied(bundle, workers::FILES, data)?;
+    workers::production(workerd, &directory, port, settings, network)
+}
+
+/// That every name can be a setting's.
+fn named(settings: &[(String, String)]) -> anyhow::Result<()> {
+    for (name, _) in settings {
+        if name.is_empty() || !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_') {
+            bail!("{name:?} is no name for a setting: letters, digits and _ only");
+        }
+    }
+    Ok(())
+}
+
+/// A copy of the build, so that a later one does not change what runs; gives its folder.
+fn copied(bundle: &Path, files: &[&str], data: &Path) -> anyhow::Result<PathBuf> {
+    let directory = data.join("worker");
+    std::fs::create_dir_all(&directory).with_context(|| format!("cannot make {}", directory.display()))?;
+    for file in files {
+        std::fs::copy(bundle.join(file), directory.join(file))
+            .with_context(|| format!("{} is not there; run ./scripts/build", bundle.join(file).display()))?;
+    }
+    Ok(directory)
 }
 
 /// Starts one file of JavaScript in the runtime of Cloudflare Workers, with these settings: what is measured beside the worker.

@@ -17,6 +17,10 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
 use super::Gateway;
+use bulkhead::trace::{TRACEPARENT, read};
+
+/// Milliseconds from which on a request is logged although it was done.
+const SLOW_MS: u128 = 500;
 
 /// A SQLSTATE or a word for why a request failed, carried on its response for the log.
 #[derive(Clone)]
@@ -97,10 +101,12 @@ pub async fn handle(State(gateway): State<Arc<Gateway>>) -> Response {
         .into_response()
 }
 
-/// Counts and times a request, and logs it if it failed.
+/// Counts and times a request, and logs it if it failed or was slow: with the trace that it belongs to.
 #[expect(clippy::disallowed_methods, reason = "the gateway is a native program that measures its own time")]
 pub async fn observe(State(gateway): State<Arc<Gateway>>, request: Request, next: Next) -> Response {
     let route = route(request.uri().path());
+    let trace = request.headers().get(TRACEPARENT).and_then(|header| header.to_str().ok());
+    let trace = trace.and_then(read).map(|(id, _)| id.to_owned());
     let metrics = Arc::clone(&gateway.metrics);
     let started = Instant::now();
     let in_flight = InFlight::enter(metrics.in_flight.clone());
@@ -110,10 +116,15 @@ pub async fn observe(State(gateway): State<Arc<Gateway>>, request: Request, next
     let status = response.status().as_u16();
     metrics.requests.get_or_create(&RequestLabels { route, status }).inc();
     metrics.durations.get_or_create(&RouteLabels { route }).observe(took.as_secs_f64());
-    if status >= 400 {
-        let cause = response.extensions().get::<Cause>().map_or("", |cause| cause.0.as_str());
-        log_failure(route, status, cause, took.as_millis());
-    }
+    let event = match (status, took.as_millis()) {
+        (400.., _) => "request_failed",
+        (_, SLOW_MS..) => "request_slow",
+        _ => return response,
+    };
+    let cause = response.extensions().get::<Cause>().map_or("", |cause| cause.0.as_str());
+    log(&serde_json::json!({
+        "event": event, "route": route, "status": status, "cause": cause, "took_ms": took.as_millis(), "trace_id": trace,
+    }));
     response
 }
 
@@ -131,10 +142,7 @@ fn route(path: &str) -> &'static str {
 }
 
 /// One JSON line on stderr.
-fn log_failure(route: &str, status: u16, cause: &str, took_ms: u128) {
-    let line = serde_json::json!({
-        "event": "request_failed", "route": route, "status": status, "cause": cause, "took_ms": took_ms,
-    });
+fn log(line: &serde_json::Value) {
     // Nothing is left to do if stderr is closed.
     let _ = writeln!(std::io::stderr(), "{line}");
 }
@@ -152,5 +160,58 @@ impl InFlight {
 impl Drop for InFlight {
     fn drop(&mut self) {
         self.0.dec();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DASHBOARD: &str = include_str!("../../../deploy/grafana.json");
+    const ALERTS: &str = include_str!("../../../deploy/alerts.yml");
+    const MANUAL: &str = include_str!("../../../docs/OPERATIONS.md");
+
+    /// Names with this beginning in a text.
+    fn names<'text>(text: &'text str, beginning: &'static str) -> impl Iterator<Item = &'text str> {
+        text.match_indices(beginning).map(move |(at, _)| {
+            let rest = &text[at..];
+            rest.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').next().unwrap()
+        })
+    }
+
+    #[test]
+    fn the_dashboard_and_the_alerts_ask_for_what_there_is() {
+        let metrics = Metrics::new();
+        metrics.requests.get_or_create(&RequestLabels { route: "/sql", status: 200 }).inc();
+        metrics.durations.get_or_create(&RouteLabels { route: "/sql" }).observe(0.1);
+        metrics.pool.get_or_create(&PoolLabels { pool: "postgres", connections: "open" }).set(1);
+        let mut text = String::new();
+        encode(&mut text, &metrics.registry).unwrap();
+        let there: Vec<&str> = names(&text, "bulkhead_gateway_").collect();
+        let mut asked = 0;
+        for wanted in names(DASHBOARD, "bulkhead_gateway_").chain(names(ALERTS, "bulkhead_gateway_")) {
+            assert!(there.contains(&wanted), "there is no {wanted}");
+            asked += 1;
+        }
+        assert!(asked > 15, "{asked}");
+        serde_json::from_str::<serde_json::Value>(DASHBOARD).unwrap();
+    }
+
+    #[test]
+    fn every_alert_leads_to_what_to_do() {
+        let headings: Vec<String> = MANUAL
+            .lines()
+            .filter_map(|line| line.strip_prefix("## "))
+            .map(|heading| heading.to_lowercase().replace(' ', "-"))
+            .collect();
+        let alerts = ALERTS.matches("- alert: ").count();
+        let books: Vec<&str> = ALERTS
+            .lines()
+            .filter_map(|line| line.trim().strip_prefix("runbook: docs/OPERATIONS.md#"))
+            .collect();
+        assert!(alerts > 0 && books.len() == alerts, "{books:?}");
+        for book in books {
+            assert!(headings.iter().any(|heading| heading == book), "no heading for {book}: {headings:?}");
+        }
     }
 }

@@ -9,11 +9,13 @@ use deadpool_postgres::{
     Status, TimeoutType,
 };
 use tokio::time::timeout;
-use tokio_postgres::{Config, NoTls, SimpleQueryMessage};
+use tokio_postgres::{Config, SimpleQueryMessage};
+use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::Limits;
 use super::metrics::Metrics;
 use super::refusal::Refusal;
+use crate::postgres::Database;
 
 /// Leaves nothing of a request in its session: no transaction, cursor, role, setting, subscription, lock,
 /// temporary table or sequence state. It runs when a connection comes back, so before any reuse and without
@@ -32,16 +34,18 @@ const STATEMENTS_MAX: usize = 512;
 /// The pool.
 pub struct Postgres {
     pool: Pool,
+    tls: MakeRustlsConnect,
     metrics: Arc<Metrics>,
 }
 
 impl Postgres {
     /// A pool that connects when first asked.
-    pub fn new(mut config: Config, limits: &Limits, metrics: Arc<Metrics>) -> anyhow::Result<Self> {
+    pub fn new(database: &Database, limits: &Limits, metrics: Arc<Metrics>) -> anyhow::Result<Self> {
+        let (mut config, tls) = (database.config().clone(), database.tls());
         config.options(startup_options(&config, limits)).application_name("bulkhead-gateway");
         let recycling = ManagerConfig { recycling_method: RecyclingMethod::Fast };
         let wait = Duration::from_millis(limits.pool_wait_ms);
-        let pool = Pool::builder(Manager::from_config(config, NoTls, recycling))
+        let pool = Pool::builder(Manager::from_config(config, tls.clone(), recycling))
             .max_size(limits.pool_size)
             // The connection used last has its statements prepared.
             .queue_mode(QueueMode::Lifo)
@@ -49,13 +53,16 @@ impl Postgres {
             .create_timeout(Some(SETTLE))
             .runtime(Runtime::Tokio1)
             .build()?;
-        Ok(Self { pool, metrics })
+        Ok(Self { pool, tls, metrics })
     }
 
     /// A clean connection, or within `pool_wait_ms` the reason why not.
     pub async fn lease(&self) -> Result<Lease, Refusal> {
         match self.pool.get().await {
-            Ok(client) => Ok(Lease { client: Some(client), metrics: Arc::clone(&self.metrics) }),
+            Ok(client) => {
+                let (tls, metrics) = (self.tls.clone(), Arc::clone(&self.metrics));
+                Ok(Lease { client: Some(client), tls, metrics })
+            }
             Err(PoolError::Timeout(TimeoutType::Wait)) => Err(Refusal::unavailable(
                 "53300",
                 "All database connections are busy. Try again in a moment.",
@@ -79,7 +86,7 @@ fn startup_options(config: &Config, limits: &Limits) -> String {
     format!(
         "{} -c statement_timeout={timeout_ms} -c lock_timeout={timeout_ms} \
          -c idle_in_transaction_session_timeout={timeout_ms} -c default_transaction_read_only=on \
-         -c timezone=UTC -c datestyle=ISO -c intervalstyle=postgres -c bytea_output=hex -c extra_float_digits=1",
+         -c plan_cache_mode=force_generic_plan -c timezone=UTC -c datestyle=ISO -c intervalstyle=postgres -c bytea_output=hex -c extra_float_digits=1",
         config.get_options().unwrap_or_default()
     )
 }
@@ -88,6 +95,7 @@ fn startup_options(config: &Config, limits: &Limits) -> String {
 /// and closed.
 pub struct Lease {
     client: Option<Object>,
+    tls: MakeRustlsConnect,
     metrics: Arc<Metrics>,
 }
 
@@ -117,11 +125,12 @@ impl Drop for Lease {
     fn drop(&mut self) {
         if let (Some(client), Ok(runtime)) = (self.client.take(), tokio::runtime::Handle::try_current()) {
             self.metrics.cancelled_statements.inc();
+            let tls = self.tls.clone();
             runtime.spawn(async move {
                 // The place in the pool stays taken until the server is done, so the pool's size bounds the
                 // server's work. A late cancel could hit the next borrower, hence closing in every case.
                 let _ = timeout(SETTLE, async {
-                    let _ = client.cancel_token().cancel_query(NoTls).await;
+                    let _ = client.cancel_token().cancel_query(tls).await;
                     client.batch_execute("rollback").await
                 })
                 .await;

@@ -1,11 +1,11 @@
 //! Secrets that a client must present, kept as digests only. It never says in what a wrong one differs,
 //! nor, by the time it takes, how far it was right or how long the right one is.
 
-use std::str::FromStr as _;
-
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 use tokio_postgres::Config;
+
+use crate::postgres;
 
 /// The SHA-256 of a secret. Two of them compare in a time that depends on neither.
 pub struct Secret([u8; 32]);
@@ -30,7 +30,7 @@ impl Secret {
 
     /// The same of a connection string that may be anything; one that cannot be read matches nothing.
     pub fn of_connection_string(text: &str) -> Self {
-        Config::from_str(text).map_or_else(|_| Self::of(&[]), |config| Self::of_database(&config))
+        postgres::settings(text).map_or_else(|_| Self::of(&[]), |config| Self::of_database(&config))
     }
 
     /// Whether both are the same secret.

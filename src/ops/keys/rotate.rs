@@ -1,5 +1,5 @@
-//! `bulkhead keys rotate`: seals every provider key, every secret that signs visitors' identities, and every one that codes of a
-//! second step are made from, again under the newest master key, while the workers go on. It never overwrites one that its owner changes meanwhile, and never touches one that
+//! `bulkhead keys rotate`: seals every provider key, every secret that signs visitors' identities or deliveries of webhooks, and
+//! every one that codes of a second step are made from, again under the newest master key, while the workers go on. It never overwrites one that its owner changes meanwhile, and never touches one that
 //! does not open.
 //!
 //! The workers come first: each must have the newest key somewhere in its `MASTER_KEYS` before anything is sealed under it,
@@ -137,7 +137,37 @@ impl Run<'_> {
             return Ok(());
         }
         self.secret(worker, company).await?;
-        self.totp(worker, company).await
+        self.totp(worker, company).await?;
+        self.webhooks(worker, company).await
+    }
+
+    /// What the deliveries of a company's webhooks are signed with, all of them at once: there are few.
+    async fn webhooks(&mut self, worker: &mut Client, company: &str) -> anyhow::Result<()> {
+        let transaction = within(worker, company).await?;
+        let [scope, head] = [company, &self.head].map(Param::from);
+        let id = company.parse().context("a company without an id")?;
+        for row in &transaction.query(WEBHOOK_STALE.text(), &[&scope, &head]).await? {
+            let (webhook, sealed): (String, Vec<u8>) = (row.try_get(0)?, row.try_get(1)?);
+            let to = webhook.parse().context("a webhook without an id")?;
+            match self.keys.webhook_again(id, to, &sealed, nonce()?) {
+                None => {
+                    let under = master_of(&sealed).map_or("no".to_owned(), |number| number.to_string());
+                    say(&format!(
+                        "does not open: company {company}, webhook {webhook}, under master key {under}"
+                    ));
+                    self.done.shut += 1;
+                }
+                Some(_) if self.args.dry_run => self.done.sealed += 1,
+                Some(again) => {
+                    let (old, new) = (bytea(&sealed), bytea(&again));
+                    let [webhook, old, new] = [webhook.as_str(), old.as_str(), new.as_str()].map(Param::from);
+                    let changed =
+                        transaction.execute(WEBHOOK_REWRAP.text(), &[&scope, &webhook, &old, &new]).await?;
+                    *(if changed == 1 { &mut self.done.sealed } else { &mut self.done.changed }) += 1;
+                }
+            }
+        }
+        Ok(transaction.commit().await?)
     }
 
     /// What the codes of a company's people are made from, all of them at once: there are few.
@@ -237,7 +267,10 @@ const KEY_LEFT: TenantSql = bulkhead::sql!(
              where company_id = $1 and substring(sealed_identity_secret from 1 for 3) <> $2)
           + (select count(*)
              from users
-             where company_id = $1 and substring(sealed_totp_secret from 1 for 3) <> $2)"
+             where company_id = $1 and substring(sealed_totp_secret from 1 for 3) <> $2)
+          + (select count(*)
+             from webhooks
+             where company_id = $1 and substring(sealed_secret from 1 for 3) <> $2)"
 );
 
 const SECRET_STALE: TenantSql = bulkhead::sql!(
@@ -259,4 +292,15 @@ const TOTP_STALE: TenantSql = bulkhead::sql!(
 const TOTP_REWRAP: TenantSql = bulkhead::sql!(
     "update users set sealed_totp_secret = $4
      where company_id = $1 and user_id = $2 and sealed_totp_secret = $3"
+);
+
+const WEBHOOK_STALE: TenantSql = bulkhead::sql!(
+    "select webhook_id::text, sealed_secret
+     from webhooks
+     where company_id = $1 and substring(sealed_secret from 1 for 3) <> $2"
+);
+
+const WEBHOOK_REWRAP: TenantSql = bulkhead::sql!(
+    "update webhooks set sealed_secret = $4
+     where company_id = $1 and webhook_id = $2 and sealed_secret = $3"
 );

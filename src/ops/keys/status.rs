@@ -65,7 +65,7 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// As much of a sealed key, of the secret that signs identities, or of one that codes are made from, as says what it is under.
+/// As much of a sealed key, of a secret that signs identities or deliveries, or of one that codes are made from, as says what it is under.
 const KEY_HEADS: TenantSql = bulkhead::sql!(
     "select substring(sealed_key from 1 for 15) as head, fingerprint is null as bare
      from providers
@@ -77,5 +77,9 @@ const KEY_HEADS: TenantSql = bulkhead::sql!(
      union all
      select substring(sealed_totp_secret from 1 for 15), false
      from users
-     where company_id = $1 and sealed_totp_secret is not null"
+     where company_id = $1 and sealed_totp_secret is not null
+     union all
+     select substring(sealed_secret from 1 for 15), false
+     from webhooks
+     where company_id = $1"
 );

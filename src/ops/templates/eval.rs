@@ -8,16 +8,15 @@ use bulkhead::conversations::CONVERSATION_BEGIN;
 use bulkhead::knowledge::{ANSWER_SCORE, KNOWLEDGE_SEARCH};
 use bulkhead::provisioning::{COMPANY_ADD, COPIES};
 use tokio_postgres::types::ToSql;
-use tokio_postgres::{Client, NoTls, Transaction};
+use tokio_postgres::{Client, Transaction};
 
 use crate::gateway::param::Param;
+use crate::postgres;
 
 /// Asks every loaded industry its own golden questions, and each question once more of another industry.
 pub async fn run(owner_url: &str) -> anyhow::Result<Report> {
-    let (mut client, connection) = tokio_postgres::connect(owner_url, NoTls)
-        .await
-        .context("cannot reach the database; check its URL")?;
-    let driver = tokio::spawn(connection);
+    let mut client =
+        postgres::connect(owner_url).await.context("cannot reach the database; check its URL")?;
     let goldens = goldens(&client).await?;
     let mut industries: Vec<&str> = goldens.iter().map(|golden| golden.industry.as_str()).collect();
     industries.dedup();
@@ -51,7 +50,6 @@ pub async fn run(owner_url: &str) -> anyhow::Result<Report> {
         report.lines.push(line);
     }
     drop(client);
-    driver.await??;
     Ok(report)
 }
 

@@ -5,11 +5,11 @@ use std::fmt;
 
 use anyhow::Context as _;
 use serde_json::{Value, json};
-use tokio_postgres::NoTls;
 use tokio_postgres::types::Json;
 
 use super::format::File;
 use super::price::{Price, hours};
+use crate::postgres;
 
 /// How many rows a load wrote, by table.
 #[derive(Debug, PartialEq, Eq)]
@@ -28,10 +28,8 @@ impl fmt::Display for Summary {
 
 /// Replaces the rows of these templates, in one transaction; other templates in the database stay.
 pub async fn load(owner_url: &str, files: &[File]) -> anyhow::Result<Summary> {
-    let (mut client, connection) = tokio_postgres::connect(owner_url, NoTls)
-        .await
-        .context("cannot reach the database; check its URL")?;
-    let driver = tokio::spawn(connection);
+    let mut client =
+        postgres::connect(owner_url).await.context("cannot reach the database; check its URL")?;
     let mut rows: BTreeMap<&'static str, Vec<Value>> = BTreeMap::new();
     for (table, row) in files.iter().flat_map(rows_of) {
         rows.entry(table).or_default().push(row);
@@ -56,8 +54,6 @@ pub async fn load(owner_url: &str, files: &[File]) -> anyhow::Result<Summary> {
     transaction.execute(ENTRY_WORDS, &[&slugs]).await.with_context(|| refused("template_entries"))?;
     transaction.batch_execute(LEXICON).await.with_context(|| refused("lexicon"))?;
     transaction.commit().await?;
-    drop(client);
-    driver.await??;
     Ok(summary)
 }
 

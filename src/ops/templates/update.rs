@@ -5,10 +5,11 @@ use std::fmt;
 
 use anyhow::Context as _;
 use bulkhead::updates::UPDATES;
+use tokio_postgres::Client;
 use tokio_postgres::types::ToSql;
-use tokio_postgres::{Client, NoTls};
 
 use crate::gateway::param::Param;
+use crate::postgres;
 
 /// How many companies are listed at a time.
 const PAGE: i64 = 500;
@@ -80,8 +81,5 @@ async fn company(worker: &mut Client, id: &str, dry: bool) -> anyhow::Result<u64
 }
 
 async fn connect(url: &str) -> anyhow::Result<Client> {
-    let (client, connection) =
-        tokio_postgres::connect(url, NoTls).await.context("cannot reach the database; check its URL")?;
-    tokio::spawn(connection);
-    Ok(client)
+    postgres::connect(url).await.context("cannot reach the database; check its URL")
 }

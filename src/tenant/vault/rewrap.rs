@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 
 use super::{Kept, MasterKeys, NONCE, SealedKey, parts};
 use crate::config::ConfigError;
-use crate::ids::{CompanyId, ProviderId, UserId};
+use crate::ids::{CompanyId, ProviderId, UserId, WebhookId};
 use crate::tenant::rows::hex;
 
 /// The master keys, for an operator who rotates them or brings keys from elsewhere.
@@ -76,6 +76,19 @@ impl Rewrap {
     ) -> Option<Vec<u8>> {
         let secret = self.0.open(company, Kept::TotpSecret(user), sealed)?;
         self.0.seal(company, Kept::TotpSecret(user), &secret, nonce)
+    }
+
+    /// What a webhook's deliveries are signed with under the newest master key; `None` when it does not open.
+    #[must_use]
+    pub fn webhook_again(
+        &self,
+        company: CompanyId,
+        webhook: WebhookId,
+        sealed: &[u8],
+        nonce: [u8; NONCE],
+    ) -> Option<Vec<u8>> {
+        let secret = self.0.open(company, Kept::WebhookSecret(webhook), sealed)?;
+        self.0.seal(company, Kept::WebhookSecret(webhook), &secret, nonce)
     }
 
     /// A key that was never sealed here, for this company and this row; `None` when the cipher fails.

@@ -53,7 +53,7 @@ impl Redis {
         self.calls += ids.len();
         let mut pipe = redis::pipe();
         for id in ids {
-            let command = pipe.cmd("EVALSHA").arg(&self.open).arg(3).arg(&day.keys);
+            let command = pipe.cmd("EVALSHA").arg(&self.open).arg(2).arg(&day.keys);
             command.arg(&day.company).arg(*id).arg(day.now).arg(HOLD_MS).arg("v").arg("");
             if seeds {
                 command.arg(format!("{}:1000000000:1000000:1000000:1000000:1000000", day.limit));
@@ -73,7 +73,7 @@ impl Redis {
         self.calls += turns.len();
         let mut pipe = redis::pipe();
         for (id, cost) in turns {
-            let command = pipe.cmd("EVALSHA").arg(&self.settle).arg(2).arg(&day.keys[0]).arg(&day.keys[2]);
+            let command = pipe.cmd("EVALSHA").arg(&self.settle).arg(2).arg(&day.keys[0]).arg(&day.keys[1]);
             command.arg(&day.company).arg(*id).arg(day.now).arg(MARK_MS);
             command.arg(*cost).arg(0).arg("").arg(60).arg(0);
         }
@@ -100,7 +100,7 @@ impl Redis {
 }
 
 struct Day {
-    keys: [String; 3],
+    keys: [String; 2],
     company: String,
     now: u64,
     limit: u64,
@@ -112,8 +112,7 @@ struct Day {
 impl Day {
     fn new(limit: u64, cost: u64) -> Self {
         let company = uuid::Uuid::new_v4().to_string();
-        let keys =
-            ["daily_spend", "questions", "memory"].map(|name| format!("{name}:{{{company}}}:schedule"));
+        let keys = ["daily_spend", "memory"].map(|name| format!("{name}:{{{company}}}:schedule"));
         Self { keys, company, now: 1_800_000_000_000, limit, cost, ledger: 0 }
     }
 }

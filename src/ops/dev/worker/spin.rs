@@ -198,6 +198,18 @@ mod tests {
         assert_eq!(given.as_table().unwrap().len(), wanted);
     }
 
+    /// Cloudflare inherits no settings: one that staging lacks would be found out in staging, or later.
+    #[test]
+    fn staging_has_production_s_settings_and_none_of_its_addresses() {
+        let deployment: toml::Table = include_str!("../../../../wrangler.toml").parse().unwrap();
+        let (production, staging) = (&deployment["vars"], &deployment["env"]["staging"]["vars"]);
+        let names = |vars: &toml::Value| vars.as_table().unwrap().keys().cloned().collect::<Vec<_>>();
+        assert_eq!(names(production), names(staging));
+        for name in ["ROOT_URL", "SQL_URL", "UPSTASH_REDIS_REST_URL"] {
+            assert_ne!(production[name], staging[name], "{name}");
+        }
+    }
+
     #[test]
     fn versions() {
         for (said, fine) in [

@@ -1,0 +1,126 @@
+// What the worker asks of the runtime: one call for a request, its headers and its whole answer. Piece by piece they were hundreds
+// of crossings between wasm and JavaScript in a chat turn, each as dear as what was done beyond it.
+//
+// Headers cross as lines, a name and its value by turns: HTTP allows no line break in either.
+
+// Each step of a future is a microtask. The runtime's own queueMicrotask makes several objects of C++ for each.
+globalThis.queueMicrotask = (work) => void Promise.resolve().then(work);
+
+export function linesOf(headers) {
+    let lines = "";
+    for (const [name, value] of headers) lines += `${name}\n${value}\n`;
+    return lines;
+}
+
+export function headersOf(lines) {
+    const headers = new Headers(), parts = lines.split("\n");
+    for (let at = 0; at + 1 < parts.length; at += 2) headers.append(parts[at], parts[at + 1]);
+    return headers;
+}
+
+// A quick stream is read once in so many milliseconds, so that its words come a handful at a time. The core waits a little less,
+// and so not once more.
+const FRAME_MS = 20;
+// As much as the runtime hands out at once: behind so much there may be more.
+const FULL = 4096;
+
+// To be woken for each chunk costs more than all that is done with it: 55 to 60 of 80 µs. So the runtime itself drains a second
+// branch, which makes it keep what comes meanwhile for ours. It may keep a whole answer, since nothing slows the sender down.
+function gathered(body) {
+    const [ours, other] = body.tee(), drain = new IdentityTransformStream(), nothing = () => {};
+    other.pipeTo(drain.writable).catch(nothing);
+    new Response(drain.readable).arrayBuffer().catch(nothing);
+    return ours;
+}
+
+// A request to somewhere else and its answer. Bytes from wasm are copied at once, since its memory moves.
+export class Exchange {
+    #controller = new AbortController();
+    #deadline = 0;
+    #timer;
+    #idleMs;
+    #reader;
+    // When something was read last, and whether it had been waiting to be.
+    #readAt = 0;
+    #quick = false;
+
+    // Brings the answer's headers. Afterwards `status` is there, and `whole` if all of the body is.
+    async send(method, url, lines, body, headMs, idleMs, wholeLimit) {
+        this.#idleMs = idleMs;
+        this.#within(headMs);
+        try {
+            const response = await fetch(url, {
+                method,
+                headers: headersOf(lines),
+                body: body.length ? body.slice() : undefined,
+                // A redirect could carry a company's key to another host.
+                redirect: "manual",
+                signal: this.#controller.signal,
+            });
+            this.status = response.status;
+            const length = response.headers.get("content-length");
+            if (response.body === null) {
+                this.#end();
+                this.whole = new Uint8Array();
+            } else if (length !== null && length <= wholeLimit && !response.headers.has("content-encoding")) {
+                // Short, and not what a few bytes unpack to: one step instead of a stream's.
+                this.#within(idleMs);
+                this.whole = new Uint8Array(await response.arrayBuffer());
+                this.#end();
+            } else {
+                const events = response.headers.get("content-type")?.startsWith("text/event-stream");
+                this.#reader = (events ? gathered(response.body) : response.body).getReader();
+                this.#deadline = Infinity;
+            }
+            return linesOf(response.headers);
+        } catch (error) {
+            this.#end();
+            throw error;
+        }
+    }
+
+    // The next chunk of a body that is not there as a whole; undefined at its end.
+    async read() {
+        const early = FRAME_MS - (Date.now() - this.#readAt);
+        if (this.#quick && early > 0) await new Promise((resolve) => setTimeout(resolve, early));
+        const asked = Date.now();
+        this.#within(this.#idleMs);
+        const { done, value } = await this.#reader.read();
+        // Nothing is waited for until the next call: a slow reader is not the sender's fault.
+        this.#deadline = Infinity;
+        this.#readAt = Date.now();
+        this.#quick = this.#readAt - asked < FRAME_MS && value?.length < FULL;
+        if (done) this.#end();
+        return value;
+    }
+
+    // Whether what was waited for did not come in time.
+    get late() {
+        return this.#controller.signal.aborted;
+    }
+
+    // Ends the exchange wherever it is; after its end nothing happens.
+    abort() {
+        if (this.#deadline) this.#controller.abort();
+        this.#end();
+    }
+
+    // From now on the next thing may take so long. One timer follows the deadline: a new one for each chunk would cost as much as the
+    // chunk.
+    #within(ms) {
+        this.#deadline = Date.now() + ms;
+        this.#timer ??= setTimeout(() => this.#look(), ms);
+    }
+
+    #look() {
+        const left = this.#deadline - Date.now();
+        this.#timer = left > 0 && left < Infinity ? setTimeout(() => this.#look(), left) : undefined;
+        if (left <= 0) this.#controller.abort();
+    }
+
+    #end() {
+        this.#deadline = 0;
+        clearTimeout(this.#timer);
+        this.#timer = undefined;
+    }
+}

@@ -1,0 +1,640 @@
+//! Webhooks and mails from the outbox: what a real receiver gets, how often, signed how, and what is never sent.
+
+use std::collections::BTreeSet;
+
+use base64ct::{Base64, Encoding};
+use bulkhead_tests::company::{Company, PASSWORD, event};
+use bulkhead_tests::core::{CRON_TOKEN, Core, read};
+use bulkhead_tests::native::{Fault, Part, alone, run};
+use bulkhead_tests::stand::Stand;
+use bulkhead_tests::website::Page;
+use bytes::Bytes;
+use futures_util::future::join;
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use http::{HeaderMap, Method};
+use serde_json::{Value, json};
+use sha2::Sha256;
+
+/// A company with a webhook at a path of its own, which answers as the test wants it.
+struct Ground {
+    core: Core,
+    acme: Company,
+    owner: String,
+    visitor: String,
+    path: String,
+    webhook: String,
+    secret: String,
+}
+
+impl Ground {
+    async fn new(events: &[&str], page: Page) -> Self {
+        Self::with(Core::new(Stand::get()), events, page).await
+    }
+
+    async fn with(core: Core, events: &[&str], page: Page) -> Self {
+        let acme = Company::new(core.stand, "plumbing").await;
+        let (owner, visitor) = (core.owner(&acme).await, core.visitor(&acme).await);
+        let path = format!("/site/{}", uuid::Uuid::new_v4());
+        core.stand.website.put(&path, page);
+        let new = json!({ "url": core.stand.website.url(&path), "events": events });
+        let (status, made) = core.call(&acme, "POST", "/v1/webhooks", &owner, Some(new)).await;
+        assert_eq!(status, 201, "{made}");
+        let webhook = made["webhook"]["webhook_id"].as_str().unwrap().to_owned();
+        let secret = made["secret"].as_str().unwrap().to_owned();
+        Self { core, acme, owner, visitor, path, webhook, secret }
+    }
+
+    fn answers(&self, page: Page) {
+        self.core.stand.website.put(&self.path, page);
+    }
+
+    fn received(&self) -> Vec<(HeaderMap, Bytes)> {
+        let received = self.core.stand.website.received(&self.path);
+        received.into_iter().map(|(_, headers, body)| (headers, body)).collect()
+    }
+
+    async fn call(&self, method: &str, path: &str, body: Option<Value>, expected: u16) -> Value {
+        let token =
+            if path == "/v1/leads" || path.ends_with("/hand-over") { &self.visitor } else { &self.owner };
+        let (status, answer) = self.core.call(&self.acme, method, path, token, body).await;
+        assert_eq!(status, expected, "{method} {path}: {answer}");
+        answer
+    }
+
+    /// Leaves a lead, and waits until all that follows from it is done.
+    async fn lead(&self, name: &str) {
+        let lead = json!({ "name": name, "phone": "555 0100", "message": "A leak." });
+        self.call("POST", "/v1/leads", Some(lead), 201).await;
+        self.core.native.idle().await;
+    }
+
+    /// The operator's round, beginning with this company.
+    async fn round(&self) {
+        let before = uuid::Uuid::from_u128(uuid::Uuid::parse_str(&self.acme.id).unwrap().as_u128() - 1);
+        let bearer = format!("Bearer {CRON_TOKEN}");
+        let after = Some(json!({ "after": before }));
+        let headers = [("authorization", bearer.as_str())];
+        let response = self.core.serve_with("localhost", "POST", "/v1/cron", &headers, after).await;
+        assert_eq!(response.status(), 200);
+        self.core.native.idle().await;
+    }
+
+    /// What waits is due now.
+    async fn due(&self) {
+        let sql = "update outbox set next_at = now() where company_id = $1::text::uuid and next_at is not null returning 1";
+        self.acme.rows(sql).await;
+    }
+
+    /// It is due since so many minutes.
+    async fn due_since(&self, minutes: usize) {
+        let sql = format!(
+            "update outbox set next_at = now() - interval '{minutes} minutes' where company_id = $1::text::uuid returning 1"
+        );
+        self.acme.rows(&sql).await;
+    }
+
+    async fn deliveries(&self, narrowed: &str) -> Vec<Value> {
+        let path = format!("/v1/webhooks/{}/deliveries{narrowed}", self.webhook);
+        self.call("GET", &path, None, 200).await["deliveries"].as_array().unwrap().clone()
+    }
+
+    async fn waits(&self) -> i64 {
+        let sql = "select count(*) from outbox where company_id = $1::text::uuid and next_at is not null";
+        self.acme.rows(sql).await[0].get(0)
+    }
+}
+
+/// What is signed for, as whoever receives it works it out.
+fn signature(secret: &str, headers: &HeaderMap, body: &[u8]) -> String {
+    let key = Base64::decode_vec(secret.strip_prefix("whsec_").unwrap()).unwrap();
+    let text = |name: &str| headers[name].to_str().unwrap();
+    let signed = format!("{}.{}.", text("webhook-id"), text("webhook-timestamp"));
+    let mac = Hmac::<Sha256>::new_from_slice(&key).unwrap().chain_update(signed).chain_update(body);
+    format!("v1,{}", Base64::encode_string(&mac.finalize().into_bytes()))
+}
+
+fn ids(received: &[(HeaderMap, Bytes)]) -> BTreeSet<String> {
+    received.iter().map(|(headers, _)| headers["webhook-id"].to_str().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn a_lead_is_told_once_and_signed_and_its_secret_is_never_shown_again() {
+    alone(async {
+        let ground = Ground::new(&["lead.new"], Page::Status(204)).await;
+        ground.lead("Vera").await;
+        let received = ground.received();
+        let [(headers, body)] = &received[..] else { panic!("{received:?}") };
+        assert_eq!(headers["webhook-signature"], signature(&ground.secret, headers, body).as_str());
+        assert_eq!(headers["content-type"], "application/json");
+        let told: Value = serde_json::from_slice(body).unwrap();
+        assert_eq!(told["type"], "lead.new");
+        assert_eq!(told["data"]["name"], "Vera");
+        assert_eq!(told["data"]["phone"], "555 0100");
+        assert_eq!(told["data"]["message"], "A leak.");
+        assert_eq!(told["data"]["email"], Value::Null);
+        assert!(
+            !String::from_utf8_lossy(body).contains(&ground.acme.id),
+            "the company's id is nobody's business"
+        );
+        let [delivery] = &ground.deliveries("?state=delivered").await[..] else { panic!("not delivered") };
+        assert_eq!((&delivery["attempts"], &delivery["last_status"]), (&json!(1), &json!(204)));
+        ground.round().await;
+        assert_eq!(ground.received().len(), 1);
+
+        let shown = ground.call("GET", "/v1/webhooks", None, 200).await;
+        assert!(!shown.to_string().contains(&ground.secret[6..]) && shown["webhooks"][0]["secret"].is_null());
+        let renew = format!("/v1/webhooks/{}/secret", ground.webhook);
+        let renewed = ground.call("POST", &renew, None, 201).await["secret"].as_str().unwrap().to_owned();
+        assert_ne!(renewed, ground.secret);
+        ground.lead("Walter").await;
+        let (headers, body) = ground.received().pop().unwrap();
+        assert_eq!(headers["webhook-signature"], signature(&renewed, &headers, &body).as_str());
+        // What it did not ask for it is not told.
+        let only = json!({ "events": ["conversation.closed"] });
+        ground.call("PATCH", &format!("/v1/webhooks/{}", ground.webhook), Some(only), 200).await;
+        ground.lead("Xenia").await;
+        assert_eq!(ground.received().len(), 2);
+    });
+}
+
+#[test]
+fn what_fails_is_tried_again_with_longer_waits_then_given_up_and_sent_again_by_hand() {
+    alone(async {
+        let ground = Ground::new(&["lead.new"], Page::Status(500)).await;
+        ground.lead("Vera").await;
+        let left = "select extract(epoch from next_at - now())::float8 from outbox where company_id = $1::text::uuid";
+        for (attempt, wait_s) in
+            [5.0, 300.0, 1_800.0, 7_200.0, 18_000.0, 36_000.0, 50_400.0, 72_000.0, 86_400.0]
+                .into_iter()
+                .enumerate()
+        {
+            assert_eq!(ground.received().len(), attempt + 1);
+            let left: f64 = ground.acme.rows(left).await[0].get(0);
+            assert!(
+                (wait_s * 0.9 - 5.0..=wait_s * 1.1).contains(&left),
+                "{left} s after attempt {}",
+                attempt + 1
+            );
+            ground.due().await;
+            ground.round().await;
+        }
+        let [dead] = &ground.deliveries("?state=dead").await[..] else { panic!("not given up") };
+        assert_eq!((&dead["attempts"], &dead["last_error"]), (&json!(10), &json!("it answered 500")));
+        ground.round().await;
+        assert_eq!(ground.received().len(), 10);
+        ground.answers(Page::Status(200));
+        let again = format!("/v1/deliveries/{}/replay", dead["delivery_id"].as_str().unwrap());
+        ground.call("POST", &again, None, 202).await;
+        ground.core.native.idle().await;
+        assert_eq!(ground.deliveries("?state=delivered").await.len(), 1);
+        let received = ground.received();
+        assert_eq!((received.len(), ids(&received).len()), (11, 1), "one id, however often");
+    });
+}
+
+#[test]
+fn a_webhook_that_is_gone_or_fails_for_three_days_is_turned_off_and_people_are_told_once() {
+    alone(async {
+        for (page, ago, off) in [(410, "1 minute", true), (500, "2 days", false), (500, "3 days", true)] {
+            let ground = Ground::new(&["lead.new"], Page::Status(page)).await;
+            let sql = format!(
+                "update webhooks set failing_since = now() - interval '{ago}' where company_id = $1::text::uuid returning 1"
+            );
+            ground.acme.rows(&sql).await;
+            ground.lead("Vera").await;
+            let webhook = ground.call("GET", &format!("/v1/webhooks/{}", ground.webhook), None, 200).await;
+            assert_eq!(webhook["enabled"], !off, "{page} for {ago}");
+            let notices = ground.call("GET", "/v1/notices", None, 200).await;
+            let about =
+                notices["notices"].as_array().unwrap().iter().filter(|notice| notice["kind"] == "webhook");
+            assert_eq!(about.count(), usize::from(off), "{page} for {ago}");
+            // While it is off nothing is told, and what waits waits.
+            ground.lead("Walter").await;
+            ground.due().await;
+            ground.round().await;
+            assert_eq!(ground.received().len(), if off { 1 } else { 4 }, "{page} for {ago}");
+        }
+    });
+}
+
+#[test]
+fn an_answer_of_the_database_that_is_lost_loses_and_doubles_nothing() {
+    alone(async {
+        let ground = Ground::new(&["lead.new"], Page::Status(200)).await;
+        ground.lead("First").await;
+        ground.core.native.take_sent();
+        ground.lead("Second").await;
+        let sent = ground.core.native.take_sent();
+        let asked = sent.iter().filter(|sent| sent.part == Part::Postgres).count();
+        // The last request says what came of it, the one before takes what is due.
+        ground.core.native.break_after(Part::Postgres, asked - 1, Fault::AnswerLost);
+        ground.lead("Third").await;
+        ground.core.native.mend();
+        assert_eq!((ground.received().len(), ground.waits().await), (3, 0));
+        ground.core.native.break_after(Part::Postgres, asked - 2, Fault::AnswerLost);
+        ground.lead("Fourth").await;
+        ground.core.native.mend();
+        assert_eq!((ground.received().len(), ground.waits().await), (3, 1), "taken, and nobody knows");
+        ground.round().await;
+        assert_eq!(ground.received().len(), 3, "it is somebody's for a minute");
+        ground.due().await;
+        ground.round().await;
+        let received = ground.received();
+        assert_eq!((received.len(), ids(&received).len(), ground.waits().await), (4, 4, 0));
+    });
+}
+
+#[test]
+fn two_rounds_at_once_deliver_once() {
+    alone(async {
+        let ground = Ground::new(&["lead.new"], Page::Status(503)).await;
+        for name in ["One", "Two", "Three"] {
+            ground.lead(name).await;
+        }
+        let before = ground.received().len();
+        ground.answers(Page::Status(200));
+        ground.due().await;
+        join(ground.round(), ground.round()).await;
+        ground.core.native.idle().await;
+        let received = ground.received();
+        assert_eq!((received.len() - before, ids(&received).len(), ground.waits().await), (3, 3, 0));
+    });
+}
+
+#[test]
+fn no_webhook_leads_into_an_inner_network_or_back_here() {
+    run(async {
+        let ground = Ground::new(&["lead.new"], Page::Status(200)).await;
+        let here = format!("https://{}", ground.acme.host());
+        let refused = [
+            "",
+            "http://example.com/",
+            "https://localhost/",
+            "https://127.0.0.1/",
+            "https://10.0.0.1/x",
+            "https://169.254.169.254/latest/meta-data/",
+            "https://[::1]/",
+            "https://2130706433/",
+            "https://0x7f.1/",
+            "https://metadata.google.internal/",
+            "https://printer.local/",
+            "https://user:secret@example.com/",
+            "https://example.com:8443/",
+            "https://ex\u{e4}mple.com/",
+            "file:///etc/passwd",
+            "ftp://example.com/",
+            "https://exa mple.com/",
+            &here,
+            "http://127.0.0.1:1/",
+        ];
+        for url in refused {
+            let new = json!({ "url": url, "events": ["lead.new"] });
+            ground.call("POST", "/v1/webhooks", Some(new), 400).await;
+            let change = json!({ "url": url });
+            ground.call("PATCH", &format!("/v1/webhooks/{}", ground.webhook), Some(change), 400).await;
+        }
+        for events in [json!([]), json!(["lead.old"]), json!(["webhook.test"])] {
+            let new = json!({ "url": "https://www.acme.com/", "events": events });
+            ground.call("POST", "/v1/webhooks", Some(new), 400).await;
+        }
+        // One that came into the database some other way.
+        let sql =
+            "update webhooks set url = 'http://127.0.0.1:1/' where company_id = $1::text::uuid returning 1";
+        ground.acme.rows(sql).await;
+        ground.lead("Vera").await;
+        let [dead] = &ground.deliveries("?state=dead").await[..] else { panic!("it was tried") };
+        assert_eq!(dead["last_error"], "its address may not be used");
+    });
+}
+
+#[test]
+fn a_receiver_that_redirects_hangs_or_never_ends_holds_nothing_up() {
+    run(async {
+        let elsewhere = format!("/site/{}", uuid::Uuid::new_v4());
+        let to = Page::To(Stand::get().website.url(&elsewhere));
+        let redirecting = Ground::new(&["lead.new"], to).await;
+        redirecting.lead("Vera").await;
+        let waiting = redirecting.deliveries("?state=waiting").await;
+        assert_eq!(waiting[0]["last_status"], 302);
+        assert!(Stand::get().website.requests(&elsewhere).is_empty(), "a redirect was followed");
+
+        let endless = Ground::new(&["lead.new"], Page::Huge(1 << 30)).await;
+        let began = std::time::Instant::now();
+        endless.lead("Vera").await;
+        assert!(began.elapsed().as_secs() < 5, "its answer was read");
+        assert_eq!(endless.deliveries("?state=delivered").await.len(), 1);
+
+        let hanging = Ground::new(&["lead.new"], Page::Hang).await;
+        let lead = json!({ "name": "Vera", "phone": "555 0100" });
+        let began = std::time::Instant::now();
+        hanging.call("POST", "/v1/leads", Some(lead), 201).await;
+        assert!(began.elapsed().as_secs() < 5, "the visitor waited for it");
+        hanging.core.native.idle().await;
+        let waiting = hanging.deliveries("?state=waiting").await;
+        assert_eq!(waiting[0]["last_error"], "it did not answer in time");
+    });
+}
+
+#[test]
+fn a_test_says_what_came_of_it_and_is_not_tried_again() {
+    alone(async {
+        let ground = Ground::new(&["lead.new"], Page::Status(200)).await;
+        let test = format!("/v1/webhooks/{}/test", ground.webhook);
+        let done = ground.call("POST", &test, None, 200).await;
+        assert_eq!((&done["state"], &done["event"]), (&json!("delivered"), &json!("webhook.test")));
+        ground.answers(Page::Status(404));
+        let done = ground.call("POST", &test, None, 200).await;
+        assert_eq!((&done["state"], &done["last_error"]), (&json!("dead"), &json!("it answered 404")));
+        ground.round().await;
+        assert_eq!(ground.received().len(), 2);
+        let webhook = ground.call("GET", &format!("/v1/webhooks/{}", ground.webhook), None, 200).await;
+        assert_eq!(webhook["failing_since"], Value::Null, "a test is no failure");
+    });
+}
+
+#[test]
+fn conversations_are_told_of_once_and_trials_are_not() {
+    run(async {
+        let events = ["lead.new", "conversation.handed_over", "conversation.closed"];
+        let ground = Ground::new(&events, Page::Status(200)).await;
+        for trial in [true, false] {
+            let ask = json!({ "message": "Do you fix leaks?" });
+            let response =
+                ground.core.serve(&ground.acme, "POST", "/v1/chat", &ground.visitor, Some(ask)).await;
+            let events = read(response.into_body()).await;
+            let conversation = event(&events, "start")["conversation_id"].as_str().unwrap().to_owned();
+            let sql = format!(
+                "update conversations set trial = {trial}
+                 where company_id = $1::text::uuid and conversation_id = '{conversation}' returning 1"
+            );
+            ground.acme.rows(&sql).await;
+            for _ in 0..2 {
+                ground.call("POST", &format!("/v1/conversations/{conversation}/hand-over"), None, 200).await;
+            }
+            let lead = json!({ "name": "Vera", "phone": "555 0100", "conversation_id": conversation });
+            ground.call("POST", "/v1/leads", Some(lead), 201).await;
+            for _ in 0..2 {
+                let close = json!({ "closed": true });
+                ground.call("PATCH", &format!("/v1/conversations/{conversation}"), Some(close), 200).await;
+            }
+            ground.core.native.idle().await;
+            let mut told: Vec<Value> =
+                ground.deliveries("").await.iter().map(|one| one["event"].clone()).collect();
+            told.sort_by_key(Value::to_string);
+            let all = ["conversation.closed", "conversation.handed_over", "lead.new"].map(Value::from);
+            assert_eq!(told, if trial { &[][..] } else { &all[..] });
+        }
+    });
+}
+
+#[test]
+fn a_mail_goes_to_whom_the_settings_name_and_who_may_read_of_it_at_a_confirmed_address() {
+    run(async {
+        let stand = Stand::get();
+        let ground =
+            Ground::with(Core::posting(stand, &stand.mail_url), &["budget.spent"], Page::Status(200)).await;
+        let email = format!("owner@{}.example", ground.acme.slug);
+        let subjects = async |least: usize| -> Vec<String> {
+            let mails = ground.acme.mails(&email, least).await;
+            mails.iter().map(|mail| mail["subject"].as_str().unwrap().to_owned()).collect()
+        };
+        ground.lead("Early").await;
+        assert_eq!(ground.waits().await, 0);
+        let confirmed =
+            "update users set email_verified_at = now() where company_id = $1::text::uuid returning 1";
+        ground.acme.rows(confirmed).await;
+        ground.lead("Vera\r\nBcc: all@evil.example").await;
+        // The first one came with signing up.
+        let mail = ground.acme.mails(&email, 2).await.remove(0);
+        let (subject, text) = (mail["subject"].as_str().unwrap(), mail["text"].as_str().unwrap());
+        assert!(subject.contains("wants to hear from you") && !subject.contains(['\r', '\n']), "{subject:?}");
+        assert!(
+            text.contains("555 0100") && text.contains("A leak.") && text.contains("/dashboard/leads"),
+            "{text}"
+        );
+        let off = "update notification_settings set enabled = false
+                   where company_id = $1::text::uuid and event = 'lead.new' and channel = 'email' returning 1";
+        ground.acme.rows(off).await;
+        ground.lead("Late").await;
+        assert!(
+            !subjects(2).await.iter().any(|subject| subject.contains("Early") || subject.contains("Late"))
+        );
+
+        // A colleague who may not read leads is not told of one either.
+        let colleague = ground.acme.person("member").await;
+        ground.acme.rows(&off.replace("false", "true")).await;
+        ground.acme.rows(confirmed).await;
+        let denied = "insert into role_permissions (company_id, role, permission, allowed)
+                      values ($1::text::uuid, 'member', 'leads.read', false)
+                      on conflict (company_id, role, permission) do update set allowed = false returning 1";
+        ground.acme.rows(denied).await;
+        ground.lead("Walter").await;
+        assert!(subjects(3).await[0].contains("Walter"));
+        assert!(ground.acme.mails(&colleague.email, 0).await.is_empty());
+    });
+}
+
+#[test]
+fn who_may_not_read_something_gets_nothing_of_it_through_a_webhook() {
+    run(async {
+        let ground = Ground::new(&["lead.new"], Page::Status(200)).await;
+        ground.lead("Vera").await;
+        let colleague = ground.acme.person("admin").await;
+        let login = json!({ "email": colleague.email, "password": PASSWORD });
+        let (status, login) = ground.core.call(&ground.acme, "POST", "/v1/login", "", Some(login)).await;
+        assert_eq!(status, 200, "{login}");
+        let token = login["access_token"].as_str().unwrap().to_owned();
+        let call = async |method: &str, path: &str, body: Option<Value>| {
+            ground.core.call(&ground.acme, method, path, &token, body).await
+        };
+        let (path, deliveries) = (
+            format!("/v1/webhooks/{}", ground.webhook),
+            format!("/v1/webhooks/{}/deliveries", ground.webhook),
+        );
+        let replay = |of: &Value| format!("/v1/deliveries/{}/replay", of["delivery_id"].as_str().unwrap());
+        let url = ground.core.stand.website.url(&format!("{}/elsewhere", ground.path));
+        let new = |events: &[&str]| Some(json!({ "url": url, "events": events }));
+        let told = ground.deliveries("").await;
+        for allowed in [true, false] {
+            let role = json!({ "role": "admin", "permission": "leads.read", "allowed": allowed });
+            ground.call("PATCH", "/v1/roles", Some(role), 200).await;
+            let refused = |otherwise: u16| if allowed { otherwise } else { 403 };
+            let (status, made) = call("POST", "/v1/webhooks", new(&["budget.spent", "lead.new"])).await;
+            assert_eq!(status, refused(201), "{made}");
+            if let Some(id) = made["webhook"]["webhook_id"].as_str() {
+                ground.call("DELETE", &format!("/v1/webhooks/{id}"), None, 204).await;
+            }
+            // What it is told already leads nowhere else.
+            let (status, changed) = call("PATCH", &path, Some(json!({ "url": url }))).await;
+            assert_eq!(status, refused(200), "{changed}");
+            let back = json!({ "url": ground.core.stand.website.url(&ground.path) });
+            ground.call("PATCH", &path, Some(back), 200).await;
+            assert_eq!(call("POST", &replay(&told[0]), None).await.0, refused(202));
+            ground.core.native.idle().await;
+            let (status, listed) = call("GET", &deliveries, None).await;
+            assert_eq!((status, listed.to_string().contains("555 0100")), (200, allowed), "{listed}");
+        }
+        // Nor does what waits, when it is told no more of it.
+        ground.answers(Page::Status(500));
+        ground.lead("Walter").await;
+        let only = json!({ "events": ["budget.spent"] });
+        ground.call("PATCH", &path, Some(only), 200).await;
+        assert_eq!(call("PATCH", &path, Some(json!({ "url": url }))).await.0, 403);
+        let (status, made) = call("POST", "/v1/webhooks", new(&["budget.spent"])).await;
+        assert_eq!(status, 201, "{made}");
+        let own = format!("/v1/webhooks/{}", made["webhook"]["webhook_id"].as_str().unwrap());
+        assert_eq!(call("PATCH", &own, Some(json!({ "events": ["lead.new"] }))).await.0, 403);
+        assert_eq!(call("PATCH", &own, Some(json!({ "enabled": false }))).await.0, 200);
+        assert!(ground.core.stand.website.requests(&format!("{}/elsewhere", ground.path)).is_empty());
+    });
+}
+
+#[test]
+fn receivers_that_hang_keep_no_other_company_s_deliveries_waiting() {
+    alone(async {
+        let mut grounds;
+        // Other tests' companies may come in between; all of these must be on one page of the round.
+        loop {
+            grounds = Vec::new();
+            for _ in 0..11 {
+                grounds.push(Ground::new(&["lead.new"], Page::Status(500)).await);
+            }
+            let last = &grounds[10].acme.id;
+            let between =
+                format!("select from companies where company_id between $1::text::uuid and '{last}'");
+            if grounds[0].acme.rows(&between).await.len() <= 90 {
+                break;
+            }
+        }
+        // One that answers, the one that is due last; one that hangs and answered before; and nine that are known to fail.
+        let (good, hanging) = grounds.split_last().unwrap();
+        for (ago, ground) in hanging.iter().rev().enumerate() {
+            ground.lead("Vera").await;
+            ground.answers(Page::Hang);
+            ground.due_since(ago + 1).await;
+        }
+        good.lead("Vera").await;
+        good.answers(Page::Status(200));
+        good.due_since(0).await;
+        for ground in [good, &hanging[0]] {
+            let works =
+                "update webhooks set failing_since = null where company_id = $1::text::uuid returning 1";
+            ground.acme.rows(works).await;
+        }
+        hanging[0].round().await;
+        assert_eq!((good.received().len(), good.waits().await), (2, 0));
+        // It was among the first four, which are all that are asked at the same time.
+        let paths: Vec<&str> = grounds.iter().map(|ground| ground.path.as_str()).collect();
+        let asked = Stand::get().website.requests("/site/");
+        let asked = asked.into_iter().map(|(path, _)| path).filter(|path| paths.contains(&path.as_str()));
+        let asked: Vec<String> = asked.skip(grounds.len()).collect();
+        let at = asked.iter().position(|path| *path == good.path).unwrap();
+        assert!(at < 4, "{at}: {asked:?}");
+        // What the round had no time for was not tried.
+        assert!(asked.len() < grounds.len(), "{asked:?}");
+        let tries = "select attempts::int, next_at <= now() from outbox where company_id = $1::text::uuid";
+        for ground in hanging {
+            let row = &ground.acme.rows(tries).await[0];
+            let tried = ground.received().len() == 2;
+            assert_eq!(
+                (row.get::<_, i32>(0), row.get::<_, bool>(1)),
+                if tried { (2, false) } else { (1, true) }
+            );
+        }
+    });
+}
+
+#[test]
+fn shares_of_the_budget_are_told_once_each() {
+    run(async {
+        let ground = Ground::new(&["budget.nearly_spent", "budget.spent"], Page::Status(200)).await;
+        let key = format!("test-steps-{}", uuid::Uuid::new_v4().simple());
+        ground.core.provider(&ground.acme, &key).await;
+        let sets = async |limit: u32| {
+            let limit = format!(
+                "update budgets set daily_limit_microusd = {limit} where company_id = $1::text::uuid returning 1"
+            );
+            ground.acme.rows(&limit).await;
+        };
+        let told = || -> Vec<Value> {
+            let bodies =
+                ground.received().into_iter().map(|(_, body)| serde_json::from_slice(&body).unwrap());
+            let mut told: Vec<Value> = bodies.collect();
+            told.sort_by_key(|told| told["data"]["percent"].as_u64());
+            told
+        };
+        // The budget becomes smaller than the answer that is on its way.
+        for limit in [1_000_000, 1, 1] {
+            sets(1_000_000).await;
+            let ask = Some(json!({ "message": "Do you fix leaks?" }));
+            let response = ground.core.serve(&ground.acme, "POST", "/v1/chat", &ground.visitor, ask).await;
+            sets(limit).await;
+            ground.core.stand.upstream.step(&key, 1_000);
+            assert_eq!(event(&read(response.into_body()).await, "done")["source"], "model");
+            ground.core.native.idle().await;
+            assert_eq!(told().len(), if limit > 1 { 0 } else { 3 });
+        }
+        let [half, most, all] = &told()[..] else { panic!("{:?}", told()) };
+        for (told, event, percent) in
+            [(half, "budget.nearly_spent", 50), (most, "budget.nearly_spent", 80), (all, "budget.spent", 100)]
+        {
+            assert_eq!((&told["type"], &told["data"]["percent"]), (&json!(event), &json!(percent)));
+            assert_eq!((&told["data"]["period"], &told["data"]["allowed"]), (&json!("day"), &json!(1)));
+            assert!(told["data"]["used"].as_u64().unwrap() >= 1, "{told}");
+        }
+        assert_eq!(ids(&ground.received()).len(), 3);
+    });
+}
+
+#[tokio::test]
+async fn the_built_worker_delivers_once_it_has_answered_and_follows_no_redirect() {
+    let stand = Stand::get();
+    let acme = Company::new(stand, "plumbing").await;
+    let (path, elsewhere) =
+        (format!("/site/{}", uuid::Uuid::new_v4()), format!("/site/{}", uuid::Uuid::new_v4()));
+    let new = json!({ "url": stand.website.url(&path), "events": ["lead.new"] });
+    let made = acme.owner(Method::POST, "/v1/webhooks", Some(new), 201).await;
+    let deliveries = format!("/v1/webhooks/{}/deliveries", made["webhook"]["webhook_id"].as_str().unwrap());
+    let visitor = acme.visitor().await;
+    // The newest delivery once it was tried; how many there are by then.
+    let tried = async |count: usize| {
+        for _ in 0..600 {
+            let listed = acme.owner(Method::GET, &deliveries, None, 200).await;
+            let [newest, ..] = &listed["deliveries"].as_array().unwrap()[..] else { panic!("{listed}") };
+            assert_eq!(listed["deliveries"].as_array().unwrap().len(), count);
+            if newest["state"] != "waiting" || !newest["last_error"].is_null() {
+                return newest.clone();
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+        }
+        panic!("it was not tried");
+    };
+    let lead = async || {
+        let lead = json!({ "name": "Vera", "phone": "555 0100", "message": "A leak." });
+        let (status, kept) = acme.call(&visitor.token, Method::POST, "/v1/leads", Some(lead)).await;
+        assert_eq!(status, 201, "{kept}");
+    };
+    stand.website.put(&path, Page::Hold);
+    lead().await;
+    // It has answered, though nobody has answered it.
+    stand.website.put(&path, Page::Status(200));
+    let delivered = tried(1).await;
+    assert_eq!(
+        (&delivered["state"], &delivered["attempts"]),
+        (&json!("delivered"), &json!(1)),
+        "{delivered}"
+    );
+    let [(_, headers, body)] = &stand.website.received(&path)[..] else { panic!("not once") };
+    let secret = made["secret"].as_str().unwrap();
+    assert_eq!(headers["webhook-signature"], signature(secret, headers, body).as_str());
+
+    stand.website.put(&path, Page::To(stand.website.url(&elsewhere)));
+    lead().await;
+    let redirected = tried(2).await;
+    assert_eq!(
+        (&redirected["state"], &redirected["last_status"]),
+        (&json!("waiting"), &json!(302)),
+        "{redirected}"
+    );
+    assert!(stand.website.requests(&elsewhere).is_empty(), "a redirect was followed");
+}
