@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 use crate::error::Error;
 use crate::platform::Body;
 use crate::routes::{Call, ROUTES, Role, Route, Run, content, json as answer};
-use types::{Api, Operation, SCHEMAS};
+use types::{Api, Operation, SCHEMAS, say};
 
 /// What addresses take and answer, in TypeScript's notation.
 pub const TEXT: &str = include_str!("openapi/api.ts");
@@ -144,16 +144,17 @@ fn described(api: &Api, operation: &Operation, route: &Route, schemas: &mut Map<
             "takes" => {
                 let mut schema = schema.clone();
                 close(&mut schema, schemas);
-                described["requestBody"] =
+                let taken =
                     json!({ "required": true, "content": { "application/json": { "schema": schema } } });
+                say(&mut described, "requestBody", taken);
             }
             status => {
                 responses.insert(status.to_owned(), answered(api, status, schema));
             }
         }
     }
-    described["parameters"] = parameters.into();
-    described["responses"] = responses.into();
+    say(&mut described, "parameters", parameters.into());
+    say(&mut described, "responses", responses.into());
     described
 }
 
@@ -226,8 +227,7 @@ mod tests {
 
     #[test]
     fn the_text_is_understood_and_each_operation_is_a_route() {
-        let api = Api::read(TEXT)
-            .unwrap_or_else(|at| panic!("not understood: {}", &TEXT[at..(at + 80).min(TEXT.len())]));
+        let api = Api::read(TEXT).unwrap_or_else(|at| panic!("not understood: {}", TEXT.split_at(at).1));
         for operation in &api.operations {
             assert!(route(operation).is_some(), "{} {} is no route", operation.method, operation.path);
             let statuses = operation.parts.iter().filter(|(name, ..)| name.parse::<u16>().is_ok());

@@ -85,7 +85,7 @@ pub enum Part {
     Mail,
     /// A website that somebody imports.
     Website,
-    /// A company's own program that is told of something.
+    /// A program of a company's that is told of what happens.
     Webhook,
 }
 

@@ -45,8 +45,8 @@ export type Message = {
 };
 export type Citation = { entry_id: Id; question: string };
 export type Conversation = {
-  conversation_id: Id; agent: string; visitor_id: Id; visitor: string | null; state: string; taken_over_by: string | null; labels: string[];
-  question: string; last: string; last_author: Author; messages: Count; created_at: Time; last_at: Time;
+  conversation_id: Id; agent: string; visitor_id: Id; visitor: string | null; state: string; taken_over_by: string | null;
+  labels: string[]; question: string; last: string; last_author: Author; messages: Count; created_at: Time; last_at: Time;
 };
 export type Thread = {
   conversation: Conversation;
@@ -92,8 +92,7 @@ export type Limits = {
 export type BudgetAlert = { period: string; starts: Day; percent: Count; used: Count; allowed: Count; created_at: Time };
 export type Lead = {
   lead_id: Id; visitor_id: Id; name: string; email: string | null; phone: string | null; message: string; status: string;
-  stage: string | null;
-  stale: boolean; labels: string[]; conversation_id: Id | null; created_at: Time;
+  stage: string | null; stale: boolean; labels: string[]; conversation_id: Id | null; created_at: Time;
 };
 export type ApiKey = {
   api_key_id: Id; name: string; scopes: string[]; last_four: string; created_at: Time; expires_at: Time | null;
@@ -143,6 +142,17 @@ export type Permission = { role: Role; permission: string; allowed: boolean };
 export type UpdateKind = "context" | "entry" | "message" | "page" | "service" | "term";
 export type Update = { kind: UpdateKind; slug: string; state: string; yours: string | null; template: string | null };
 export type Named = { kind: UpdateKind; slug?: string; slugs?: string[] };
+export type WebhookEvent =
+  "lead.new" | "conversation.handed_over" | "conversation.closed" | "budget.nearly_spent" | "budget.spent";
+export type Webhook = {
+  webhook_id: Id; url: string; events: WebhookEvent[]; enabled: boolean; created_at: Time; failing_since: Time | null;
+};
+/** The payload is null where it is nothing for whoever asks. */
+export type Delivery = {
+  delivery_id: Id; webhook_id: Id; event_id: Id; event: WebhookEvent | "webhook.test"; payload: Json; attempts: Count;
+  created_at: Time; next_at: Time | null; delivered_at: Time | null; dead_at: Time | null; last_status: Count | null;
+  last_error: string | null; state: "waiting" | "delivered" | "dead";
+};
 /** A request as OpenAI's clients send it; what only tunes a model is passed over. */
 export type ChatRequest = {
   model: string; messages: { role: string; content: Json; [further: string]: Json }[]; stream?: boolean;
@@ -397,7 +407,9 @@ export type Api = {
   "PATCH /v1/leads/{id}": { takes: { stage: string }; 200: Lead };
   "GET /v1/contacts": {
     200: {
-      contacts: { contact_id: Id; visitor_id: Id; name: string; email: string | null; phone: string | null; created_at: Time; leads: Count }[];
+      contacts: {
+        contact_id: Id; visitor_id: Id; name: string; email: string | null; phone: string | null; created_at: Time; leads: Count;
+      }[];
     };
   };
   "GET /v1/pipeline": { 200: { stages: Stage[] } };
@@ -473,6 +485,15 @@ export type Api = {
   "GET /v1/api-keys": { 200: { api_keys: ApiKey[] } };
   "POST /v1/api-keys": { takes: { name: string; scopes: Scope[]; expires_in_days?: Count }; 201: NewApiKey };
   "DELETE /v1/api-keys/{id}": { 204: null };
+  "GET /v1/webhooks": { 200: { webhooks: Webhook[] } };
+  "POST /v1/webhooks": { takes: { url: string; events: WebhookEvent[] }; 201: { secret: string; webhook: Webhook } };
+  "GET /v1/webhooks/{id}": { 200: Webhook };
+  "PATCH /v1/webhooks/{id}": { takes: { url?: string; events?: WebhookEvent[]; enabled?: boolean }; 200: Webhook };
+  "DELETE /v1/webhooks/{id}": { 204: null };
+  "POST /v1/webhooks/{id}/secret": { 201: { secret: string } };
+  "POST /v1/webhooks/{id}/test": { 200: Delivery };
+  "GET /v1/webhooks/{id}/deliveries": { query: { state?: string; event?: string }; 200: { deliveries: Delivery[] } };
+  "POST /v1/deliveries/{id}/replay": { 202: Delivery };
   "GET /v1/models": { 200: { object: "list"; data: Model[] } };
   "POST /v1/chat/completions": { takes: ChatRequest; 200: Completion | Events };
 };

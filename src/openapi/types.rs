@@ -85,13 +85,13 @@ impl Reader {
                 for (tag, value) in tags {
                     match tag {
                         "media" => media = Some(value.to_owned()),
-                        "asType" => schema["type"] = value.into(),
-                        "minimum" => schema[tag] = value.parse::<i64>().ok()?.into(),
-                        _ => schema[tag] = value.into(),
+                        "asType" => say(&mut schema, "type", value.into()),
+                        "minimum" => say(&mut schema, tag, value.parse::<i64>().ok()?.into()),
+                        _ => say(&mut schema, tag, value.into()),
                     }
                 }
                 if !about.is_empty() {
-                    schema["description"] = about.clone().into();
+                    say(&mut schema, "description", about.clone().into());
                 }
                 api.types.push(Type { name, about, media, text, schema });
             }
@@ -125,7 +125,7 @@ impl Reader {
             let mut one = self.meeting()?;
             if let Some(text) = one.get_mut("enum").and_then(Value::as_array_mut) {
                 texts.append(text);
-            } else if one["type"] == "null" {
+            } else if one.get("type").is_some_and(|kind| kind == "null") {
                 null = true;
             } else {
                 others.push(one);
@@ -206,10 +206,10 @@ impl Reader {
         }
         let mut object = json!({ "type": "object", "properties": properties });
         if !required.is_empty() {
-            object["required"] = json!(required);
+            say(&mut object, "required", json!(required));
         }
         if further {
-            object["additionalProperties"] = true.into();
+            say(&mut object, "additionalProperties", true.into());
         }
         Some(object)
     }
@@ -282,15 +282,22 @@ fn tagged(doc: &'static str) -> (String, Vec<(&'static str, &'static str)>) {
 
 /// The same, or null.
 fn nullable(mut schema: Value) -> Value {
-    let Some(kind) = schema["type"].as_str().map(str::to_owned) else {
-        return match schema.as_object().is_some_and(Map::is_empty) || schema["type"].is_array() {
-            true => schema,
-            false => json!({ "anyOf": [schema, { "type": "null" }] }),
-        };
+    let kind = match schema.get("type") {
+        Some(Value::String(kind)) => kind.to_owned(),
+        Some(_) => return schema,
+        None if schema.as_object().is_some_and(Map::is_empty) => return schema,
+        None => return json!({ "anyOf": [schema, { "type": "null" }] }),
     };
-    schema["type"] = json!([kind, "null"]);
+    say(&mut schema, "type", json!([kind, "null"]));
     if let Some(texts) = schema.get_mut("enum").and_then(Value::as_array_mut) {
         texts.push(Value::Null);
     }
     schema
+}
+
+/// Says one thing more in an object.
+pub(super) fn say(object: &mut Value, name: &str, value: Value) {
+    if let Some(fields) = object.as_object_mut() {
+        fields.insert(name.to_owned(), value);
+    }
 }

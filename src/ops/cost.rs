@@ -46,6 +46,9 @@ pub struct Assumed {
     /// Processor milliseconds of such a request.
     #[arg(long, default_value_t = 1.0)]
     pub other_request_ms: f64,
+    /// Rounds from company to company a month; as `wrangler.toml` says, one an hour.
+    #[arg(long, default_value_t = 730.0)]
+    pub rounds: f64,
     /// Months for which conversations are kept.
     #[arg(long, default_value_t = 12.0)]
     pub months_kept: f64,
@@ -252,6 +255,7 @@ impl Assumed {
             turns: 1_000.0,
             other_requests: 3.0,
             other_request_ms: 1.0,
+            rounds: 730.0,
             months_kept: 12.0,
             headroom: 4.0,
             hot_days: 7.0,

@@ -2,7 +2,6 @@
 //! It never edits or repeats a migration, and never gives the worker more than `bulkhead_runtime` has.
 
 use std::collections::BTreeMap;
-use std::error::Error as _;
 use std::io::Write as _;
 use std::time::Duration;
 
@@ -59,17 +58,14 @@ async fn patiently(owner: &mut Client) -> anyhow::Result<Vec<String>> {
                  new migration"
             );
         }
-        // Postgres's own word is some causes deep.
-        let refused = std::iter::successors(error.source(), |cause| (*cause).source())
-            .find_map(|cause| cause.downcast_ref::<tokio_postgres::Error>());
-        if refused.and_then(tokio_postgres::Error::code) != Some(&SqlState::LOCK_NOT_AVAILABLE) {
+        if !is_in_use(&error) {
             return Err(error).context("the migrations could not be applied");
         }
         let Some(pause) = pause else { break };
         // Nothing is left to do if stderr is closed.
         let _ = writeln!(
             std::io::stderr(),
-            "bulkhead: somebody has a table locked that a migration needs; trying again in {} s",
+            "bulkhead: something that a migration needs is in use; trying again in {} s",
             pause.as_secs()
         );
         tokio::time::sleep(pause).await;
@@ -78,6 +74,18 @@ async fn patiently(owner: &mut Client) -> anyhow::Result<Vec<String>> {
         "a table that a migration needs stayed locked: end what holds it (select * from pg_stat_activity where \
          wait_event_type is null and state <> 'idle'), then run this again; what was applied stays"
     )
+}
+
+/// Whether somebody else was at the same thing: a lock that was not to be had in time, or a role, which all of a server's databases
+/// share, that two changed at once.
+fn is_in_use(error: &(dyn std::error::Error + 'static)) -> bool {
+    // Postgres's own word is some causes deep.
+    std::iter::successors(Some(error), |cause| (*cause).source())
+        .find_map(|cause| cause.downcast_ref::<tokio_postgres::Error>())
+        .and_then(tokio_postgres::Error::as_db_error)
+        .is_some_and(|db| {
+            *db.code() == SqlState::LOCK_NOT_AVAILABLE || db.message() == "tuple concurrently updated"
+        })
 }
 
 /// How long a migration waits for a lock, while everybody else on the table waits behind it.
@@ -179,7 +187,14 @@ impl Worker {
         for statement in [text, GRANT] {
             let quoted: String =
                 owner.query_one(statement, &[&self.name, &self.password]).await?.try_get(0)?;
-            if let Err(error) = owner.batch_execute(&quoted).await {
+            let mut pauses = LOCK_PAUSES.iter();
+            while let Err(error) = owner.batch_execute(&quoted).await {
+                if is_in_use(&error)
+                    && let Some(pause) = pauses.next()
+                {
+                    tokio::time::sleep(*pause).await;
+                    continue;
+                }
                 // The statement's text has the password in it, so only the server's reason goes on.
                 let reason = error.as_db_error().map_or("the connection broke", |db| db.message());
                 bail!("the worker's role {} could not be set up: {reason}", self.name);

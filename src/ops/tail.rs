@@ -103,19 +103,23 @@ impl Reader {
 
 /// The events of an object: its own, or those that `wrangler tail` wraps with the invocation that logged them.
 fn events(object: Value) -> Vec<Value> {
-    if object["event"].is_string() {
+    if object.get("event").is_some_and(Value::is_string) {
         return vec![object];
     }
+    unwrapped(&object)
+}
+
+fn unwrapped(object: &Value) -> Vec<Value> {
     let mut found = Vec::new();
     for log in object["logs"].as_array().into_iter().flatten() {
         for message in log["message"].as_array().into_iter().flatten() {
             let Some(message) = message.as_str() else { continue };
             let mut event = match serde_json::from_str::<Value>(message) {
-                Ok(event) if event["event"].is_string() => event,
+                Ok(event) if event.get("event").is_some_and(Value::is_string) => event,
                 _ => serde_json::json!({ "level": log["level"], "event": "log", "fact": message }),
             };
-            if event["at_ms"].is_null() {
-                event["at_ms"] = log["timestamp"].clone();
+            if let Some(fields) = event.as_object_mut() {
+                fields.entry("at_ms").or_insert_with(|| log["timestamp"].clone());
             }
             found.push(event);
         }
@@ -176,10 +180,11 @@ fn shown(event: &Value) -> String {
 /// What a request took of each part.
 fn parts(event: &Value) -> String {
     let mut all = String::new();
-    for part in ["postgres", "redis", "model", "mail", "website"] {
-        let (calls, ms) = (event[part]["calls"].as_u64(), &event[part]["ms"]);
-        if let Some(calls) = calls {
-            let failed = event[part]["failed"].as_u64().filter(|failed| *failed > 0);
+    for part in ["postgres", "redis", "model", "mail", "website", "webhook"] {
+        let Some(took) = event.get(part) else { continue };
+        if let Some(calls) = took["calls"].as_u64() {
+            let ms = &took["ms"];
+            let failed = took["failed"].as_u64().filter(|failed| *failed > 0);
             let failed = failed.map(|failed| format!(", {failed} failed")).unwrap_or_default();
             let _ = write!(all, "  {part} {calls}× {ms} ms{failed}");
         }

@@ -87,10 +87,10 @@ pub async fn replay(member: Member, call: Call) -> Result<Response<Body>, Error>
 
 const DELIVERY_LIST: TenantSql = crate::sql!(
     "select o.delivery_id, o.webhook_id, o.event_id, o.event,
-            case when may_read(m.company_id, m.role, o.event) then o.payload end as payload,
+            case when m.role is not null and may_read(m.company_id, m.role, o.event) then o.payload end as payload,
             s.state, o.attempts, o.created_at, o.next_at, o.delivered_at, o.dead_at, o.last_status, o.last_error
      from outbox o
-     join memberships m on m.company_id = o.company_id and m.user_id = $3 and m.ended_at is null
+     left join memberships m on m.company_id = o.company_id and m.user_id = $3 and m.ended_at is null
      cross join lateral (
          select case when o.delivered_at is not null then 'delivered' when o.dead_at is not null then 'dead' else 'waiting' end
              as state) s

@@ -586,12 +586,12 @@ pub(super) fn kept(path: &str) -> Option<(&'static str, &'static str)> {
     Some(match path {
         "/v1/leads/{id}" => ("leads", "lead_id"),
         "/v1/sessions/{id}" => ("sessions", "session_id"),
-        "/v1/visitors/{id}" => ("conversations", "visitor_id"),
         "/v1/webhooks/{id}"
         | "/v1/webhooks/{id}/secret"
         | "/v1/webhooks/{id}/test"
         | "/v1/webhooks/{id}/deliveries" => ("webhooks", "webhook_id"),
         "/v1/deliveries/{id}/replay" => ("outbox", "delivery_id"),
+        "/v1/visitors/{id}" => ("conversations", "visitor_id"),
         "/v1/knowledge/drafts/{id}" | "/v1/knowledge/drafts/{id}/approve" => ("knowledge_drafts", "draft_id"),
         "/v1/unanswered/{id}" | "/v1/unanswered/{id}/answer" | "/v1/unanswered/{id}/draft" => {
             ("settled_questions", "unanswered_id")

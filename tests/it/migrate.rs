@@ -54,16 +54,18 @@ async fn a_role_past_row_level_security_cannot_be_the_worker_s() {
     assert!(!done && said.contains("may bypass row-level security"), "{said}");
 }
 
-/// A database of the test's own on the stand's server, with the whole schema; and its owner, signed in.
-struct Database {
+/// A database of the test's own on the stand's server, with the whole schema and nothing in it; and its owner, signed in.
+pub struct Database {
     name: String,
     owner_url: String,
     worker_url: String,
-    owner: Client,
+    /// The owner's connection.
+    pub owner: Client,
 }
 
 impl Database {
-    async fn new(stand: &Stand) -> Self {
+    /// Makes one.
+    pub async fn new(stand: &Stand) -> Self {
         let name = format!("migrated_{}", uuid::Uuid::new_v4().simple());
         signed_in(&stand.owner_database_url)
             .await
@@ -90,7 +92,8 @@ impl Database {
         command
     }
 
-    async fn remove(self, stand: &Stand) {
+    /// Takes it away.
+    pub async fn remove(self, stand: &Stand) {
         let drop = format!("drop database {} with (force)", self.name);
         signed_in(&stand.owner_database_url).await.batch_execute(&drop).await.unwrap();
     }
@@ -112,10 +115,7 @@ async fn a_locked_table_is_waited_for_without_standing_in_the_way_and_an_edited_
     let mut said = BufReader::new(running.stderr.take().unwrap()).lines();
     // It says so once it has let go; only then the lock is given up.
     let line = said.next_line().await.unwrap().unwrap();
-    assert!(
-        line.contains("somebody has a table locked that a migration needs; trying again in 1 s"),
-        "{line}"
-    );
+    assert!(line.contains("something that a migration needs is in use; trying again in 1 s"), "{line}");
     database.owner.batch_execute("commit").await.unwrap();
     let mut out = String::new();
     running.stdout.take().unwrap().read_to_string(&mut out).await.unwrap();

@@ -13,7 +13,7 @@ const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 fn line(core: &Core) -> Value {
     let lines = core.native.take_lines();
     let lines = lines.iter().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-    lines.filter(|line| line["event"] == "request").last().unwrap()
+    lines.rev().find(|line| line["event"] == "request").unwrap()
 }
 
 #[test]

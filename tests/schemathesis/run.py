@@ -40,6 +40,61 @@ tokens = {
     "VISITOR": call(host, "POST", "/v1/visitor")["token"],
     "PROGRAM": call(host, "POST", "/v1/api-keys", {"name": "Program", "scopes": ["chat", "models"]}, member)["key"],
 }
+
+
+# Ids of rows that are there, so that what is done to a row is tried on one.
+def first(path, name, id_name):
+    rows = call(host, "GET", path, token=member)[name]
+    return rows[0][id_name] if rows else None
+
+
+def asked(question):
+    """Has the chat answer, and gives the conversation and the answer's message."""
+    headers = {"Host": f"{host}:{root.port}", "Content-Type": "application/json", "Authorization": f"Bearer {tokens['VISITOR']}"}
+    request = urllib.request.Request(address + "/v1/chat", data=json.dumps({"message": question}).encode(), headers=headers)
+    with urllib.request.urlopen(request) as answer:
+        events = [json.loads(line[5:]) for line in answer.read().decode().splitlines() if line.startswith("data:")]
+    return events[0]["conversation_id"], events[-1]["message_id"]
+
+
+conversation, message = asked("Do you fix leaks?")
+call(host, "POST", "/v1/leads", {"name": "Vera", "phone": "555 0100"}, tokens["VISITOR"])
+call(host, "POST", "/v1/knowledge/import", {"text": "# Vans\n" + "We drive blue vans to every job in town. " * 8}, member)
+provider = {"kind": "openai", "name": "Provider", "api_key": "sk-schemathesis-schemathesis"}
+rows = {
+    "/v1/conversations/{id}": conversation,
+    "/v1/conversations/{id}/messages": conversation,
+    "/v1/messages/{id}/rating": message,
+    "/v1/providers/{id}": call(host, "POST", "/v1/providers", provider, member)["provider_id"],
+    "/v1/agents/{id}": first("/v1/agents", "agents", "agent_id"),
+    "/v1/knowledge/{id}": first("/v1/knowledge", "entries", "entry_id"),
+    "/v1/knowledge/drafts/{id}": first("/v1/knowledge/drafts", "drafts", "draft_id"),
+    "/v1/leads/{id}": first("/v1/leads", "leads", "lead_id"),
+    "/v1/pipeline/{id}": first("/v1/pipeline", "stages", "stage_id"),
+    "/v1/labels/{id}": first("/v1/labels", "labels", "label_id"),
+    "/v1/replies/{id}": first("/v1/replies", "replies", "message_template_id"),
+    "/v1/follow-ups/{id}": first("/v1/follow-ups", "steps", "step_id"),
+    "/v1/notifications/{id}": first("/v1/notifications", "notifications", "notification_id"),
+    "/v1/checklist/{id}": first("/v1/checklist", "items", "item_id"),
+    "/v1/appointment-types/{id}": first("/v1/appointment-types", "appointment_types", "appointment_type_id"),
+    "/v1/services/{id}": first("/v1/services", "services", "service_id"),
+    "/v1/payment-methods/{id}": first("/v1/payment-methods", "payment_methods", "method_id"),
+    "/v1/terms/{id}": first("/v1/terms", "terms", "term_id"),
+    "/v1/contexts/{id}": first("/v1/contexts", "contexts", "context_id"),
+    "/v1/pages/{id}": first("/v1/pages", "pages", "page_id"),
+    "/v1/lead-questions/{id}": first("/v1/lead-questions", "questions", "question_id"),
+    "/v1/quick-replies/{id}": first("/v1/quick-replies", "quick_replies", "reply_id"),
+}
+with open(os.path.join(here, "schemathesis.toml"), encoding="utf-8") as file:
+    config = file.read()
+tokens |= {f"ROW_{at}": row for at, row in enumerate(rows.values()) if row}
+for at, (path, row) in enumerate(rows.items()):
+    if row:
+        # What removes it would take it from the others.
+        names = json.dumps([f"{method} {path}" for method in ("GET", "PATCH", "PUT")])
+        config += f'\n[[operations]]\ninclude-name = {names}\nparameters = {{ "path.id" = "${{ROW_{at}}}" }}\n'
+with open("schemathesis.toml", "w", encoding="utf-8") as file:
+    file.write(config)
 with open("openapi.json", "w", encoding="utf-8") as file:
     json.dump(call(root.hostname, "GET", "/openapi.json"), file)
 
@@ -47,7 +102,7 @@ failed = 0
 # The operator's token is nobody's here.
 for name, tags in [(root.hostname, ["Platform"]), (host, ["Anyone", "Visitors", "Members", "Programs"])]:
     command = [os.path.join(os.path.dirname(sys.executable), "schemathesis")]
-    command += ["--config-file", os.path.join(here, "schemathesis.toml"), "run", "openapi.json", "--url", address]
+    command += ["--config-file", "schemathesis.toml", "run", "openapi.json", "--url", address]
     command += ["--header", f"Host: {name}:{root.port}"]
     for tag in tags:
         command += ["--include-tag", tag]

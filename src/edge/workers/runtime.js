@@ -24,6 +24,9 @@ const FRAME_MS = 20;
 // As much as the runtime hands out at once: behind so much there may be more.
 const FULL = 4096;
 
+// A body that says it is no longer is read in one step; not one that is packed, which may unpack to anything. Bytes.
+const WHOLE = 256 * 1024;
+
 // To be woken for each chunk costs more than all that is done with it: 55 to 60 of 80 µs. So the runtime itself drains a second
 // branch, which makes it keep what comes meanwhile for ours. It may keep a whole answer, since nothing slows the sender down.
 function gathered(body) {
@@ -38,14 +41,17 @@ export class Exchange {
     #controller = new AbortController();
     #deadline = 0;
     #timer;
+    #timerAt;
     #idleMs;
+    #response;
     #reader;
+    #gathers = false;
     // When something was read last, and whether it had been waiting to be.
     #readAt = 0;
     #quick = false;
 
-    // Brings the answer's headers. Afterwards `status` is there, and `whole` if all of the body is.
-    async send(method, url, lines, body, headMs, idleMs, wholeLimit) {
+    // Brings the answer's headers. Afterwards `status` is there.
+    async send(method, url, lines, body, headMs, idleMs) {
         this.#idleMs = idleMs;
         this.#within(headMs);
         try {
@@ -58,29 +64,31 @@ export class Exchange {
                 signal: this.#controller.signal,
             });
             this.status = response.status;
-            const length = response.headers.get("content-length");
+            this.#deadline = Infinity;
+            const headers = response.headers, length = headers.get("content-length");
             if (response.body === null) {
                 this.#end();
-                this.whole = new Uint8Array();
-            } else if (length !== null && length <= wholeLimit && !response.headers.has("content-encoding")) {
-                // Short, and not what a few bytes unpack to: one step instead of a stream's.
-                this.#within(idleMs);
-                this.whole = new Uint8Array(await response.arrayBuffer());
-                this.#end();
+            } else if (length !== null && length <= WHOLE && !headers.has("content-encoding")) {
+                this.#response = response;
             } else {
-                const events = response.headers.get("content-type")?.startsWith("text/event-stream");
-                this.#reader = (events ? gathered(response.body) : response.body).getReader();
-                this.#deadline = Infinity;
+                this.#gathers = headers.get("content-type")?.startsWith("text/event-stream") ?? false;
+                this.#reader = (this.#gathers ? gathered(response.body) : response.body).getReader();
             }
-            return linesOf(response.headers);
+            return linesOf(headers);
         } catch (error) {
             this.#end();
             throw error;
         }
     }
 
-    // The next chunk of a body that is not there as a whole; undefined at its end.
+    // The next chunk of the body, or all of a short one; undefined at its end.
     async read() {
+        if (this.#response) {
+            this.#within(this.#idleMs);
+            const whole = await this.#response.arrayBuffer();
+            this.#end();
+            return new Uint8Array(whole);
+        }
         const early = FRAME_MS - (Date.now() - this.#readAt);
         if (this.#quick && early > 0) await new Promise((resolve) => setTimeout(resolve, early));
         const asked = Date.now();
@@ -89,9 +97,14 @@ export class Exchange {
         // Nothing is waited for until the next call: a slow reader is not the sender's fault.
         this.#deadline = Infinity;
         this.#readAt = Date.now();
-        this.#quick = this.#readAt - asked < FRAME_MS && value?.length < FULL;
+        this.#quick = this.#gathers && this.#readAt - asked < FRAME_MS && value?.length < FULL;
         if (done) this.#end();
         return value;
+    }
+
+    // Whether there is nothing more to read.
+    get over() {
+        return this.#deadline === 0;
     }
 
     // Whether what was waited for did not come in time.
@@ -105,17 +118,24 @@ export class Exchange {
         this.#end();
     }
 
-    // From now on the next thing may take so long. One timer follows the deadline: a new one for each chunk would cost as much as the
-    // chunk.
+    // From now on the next thing may take so long. One timer follows a deadline that moves away: a new one for each chunk would cost
+    // as much as the chunk.
     #within(ms) {
         this.#deadline = Date.now() + ms;
-        this.#timer ??= setTimeout(() => this.#look(), ms);
+        if (this.#timer === undefined || this.#timerAt > this.#deadline) this.#wake(ms);
+    }
+
+    #wake(ms) {
+        clearTimeout(this.#timer);
+        this.#timerAt = Date.now() + ms;
+        this.#timer = setTimeout(() => this.#look(), ms);
     }
 
     #look() {
+        this.#timer = undefined;
         const left = this.#deadline - Date.now();
-        this.#timer = left > 0 && left < Infinity ? setTimeout(() => this.#look(), left) : undefined;
         if (left <= 0) this.#controller.abort();
+        else if (left < Infinity) this.#wake(left);
     }
 
     #end() {

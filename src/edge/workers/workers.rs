@@ -143,17 +143,16 @@ extern "C" {
         body: &[u8],
         head_timeout_ms: u32,
         idle_timeout_ms: u32,
-        whole_limit: u32,
     ) -> Result<JsValue, JsValue>;
 
     #[wasm_bindgen(method, getter)]
     fn status(this: &Exchange) -> u16;
 
-    #[wasm_bindgen(method, getter)]
-    fn whole(this: &Exchange) -> Option<Uint8Array>;
-
     #[wasm_bindgen(method, catch)]
     async fn read(this: &Exchange) -> Result<JsValue, JsValue>;
+
+    #[wasm_bindgen(method, getter)]
+    fn over(this: &Exchange) -> bool;
 
     #[wasm_bindgen(method, getter)]
     fn late(this: &Exchange) -> bool;
@@ -161,9 +160,6 @@ extern "C" {
     #[wasm_bindgen(method)]
     fn abort(this: &Exchange);
 }
-
-/// Answers up to this size that say how long they are come as a whole, bytes.
-const WHOLE_LIMIT: u32 = 256 * 1024;
 
 /// Ends the exchange when it is dropped, whether it waits for the head or reads the body.
 struct AbortOnDrop(Exchange);
@@ -181,14 +177,11 @@ async fn send(outbound: Outbound) -> Result<http::Response<Body>, SendError> {
     let guard = AbortOnDrop(Exchange::new());
     let exchange = &guard.0;
     let headers = exchange
-        .send(method, &url, &lines, &body, head_timeout_ms, idle_timeout_ms, WHOLE_LIMIT)
+        .send(method, &url, &lines, &body, head_timeout_ms, idle_timeout_ms)
         .await
         .map_err(|_| if exchange.late() { SendError::TimedOut } else { SendError::Unreachable })?;
     let status = StatusCode::from_u16(exchange.status()).map_err(|_| SendError::Unreachable)?;
-    let body = match exchange.whole() {
-        Some(bytes) => Body::from(bytes.to_vec()),
-        None => Body::Stream(chunks(guard).boxed_local()),
-    };
+    let body = if exchange.over() { Body::empty() } else { Body::Stream(chunks(guard).boxed_local()) };
     let mut answer = http::Response::new(body);
     *answer.status_mut() = status;
     *answer.headers_mut() = from_lines(&headers.as_string().unwrap_or_default());
@@ -201,7 +194,10 @@ fn chunks(guard: AbortOnDrop) -> impl Stream<Item = Result<Bytes, BodyError>> {
         let guard = open?;
         match guard.0.read().await {
             Ok(chunk) if chunk.is_undefined() => None,
-            Ok(chunk) => Some((Ok(Bytes::from(Uint8Array::from(chunk).to_vec())), Some(guard))),
+            Ok(chunk) => {
+                let rest = if guard.0.over() { None } else { Some(guard) };
+                Some((Ok(Bytes::from(Uint8Array::from(chunk).to_vec())), rest))
+            }
             Err(_) if guard.0.late() => Some((Err(BodyError::Stalled), None)),
             Err(_) => Some((Err(BodyError::Broken), None)),
         }

@@ -174,7 +174,7 @@ mod tests {
     /// Names with this beginning in a text.
     fn names<'text>(text: &'text str, beginning: &'static str) -> impl Iterator<Item = &'text str> {
         text.match_indices(beginning).map(move |(at, _)| {
-            let rest = &text[at..];
+            let (_, rest) = text.split_at(at);
             rest.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').next().unwrap()
         })
     }

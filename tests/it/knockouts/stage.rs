@@ -129,6 +129,7 @@ impl Stage {
             .await;
         office(&alice, &canary).await;
         ids.extend(library(&alice, &canary).await);
+        ids.extend(webhook(&alice, &canary).await);
         let visitor = core.visitor(&mallory).await;
         let ask = json!({ "message": "Hello" });
         let response = core.serve(&mallory, "POST", "/v1/chat", &visitor, Some(ask)).await;
@@ -196,6 +197,8 @@ impl Stage {
                     json!({ "closed": true })
                 } else if path.contains("leads") {
                     json!({ "stage": "contacted" })
+                } else if path.contains("webhooks") {
+                    json!({ "enabled": true })
                 } else {
                     json!({ "name": self.canary })
                 };
@@ -372,6 +375,24 @@ async fn library(alice: &Company, canary: &str) -> [(&'static str, String); 2] {
     );
     let (draft, question) = (alice.rows(&draft).await, alice.rows(&question).await);
     [("/v1/knowledge/drafts/{id}", draft[0].get(0)), ("/v1/unanswered/{id}", question[0].get(0))]
+}
+
+/// A webhook, and a delivery that it did not take; its id, by the paths that take it.
+async fn webhook(alice: &Company, canary: &str) -> [(&'static str, String); 2] {
+    let webhook = format!(
+        "insert into webhooks (company_id, webhook_id, url, events, sealed_secret)
+         values ($1::text::uuid, gen_random_uuid(), 'https://{canary}.com/', array['conversation.closed'], 'sealed')
+         returning webhook_id::text"
+    );
+    let webhook: String = alice.rows(&webhook).await[0].get(0);
+    let delivery = format!(
+        "insert into outbox (company_id, delivery_id, event_id, event, payload, webhook_id, attempts, next_at, dead_at, last_error)
+         values ($1::text::uuid, gen_random_uuid(), gen_random_uuid(), 'conversation.closed', '{{}}', '{webhook}', 1, null, now(),
+                 '{canary}')
+         returning 1"
+    );
+    alice.rows(&delivery).await;
+    [("/v1/webhooks/{id}", webhook.clone()), ("/v1/webhooks/{id}/deliveries", webhook)]
 }
 
 /// Marks what Alice's lists show of her office.
