@@ -69,7 +69,14 @@ pub async fn erase(member: Member, call: Call) -> Result<Response<Body>, Error> 
     }
     let mut batch = member.scope.batch();
     let known = note(&member, &mut batch, "visitor.erased", id);
-    for sql in [NOTICES_REMOVE, CONVERSATIONS_REMOVE, MEMORIES_REMOVE, IDENTITY_REMOVE, CONTACT_REMOVE] {
+    for sql in [
+        NOTICES_REMOVE,
+        OUTBOX_REMOVE,
+        CONVERSATIONS_REMOVE,
+        MEMORIES_REMOVE,
+        IDENTITY_REMOVE,
+        CONTACT_REMOVE,
+    ] {
         batch.run(sql, params![id]);
     }
     batch.send().await?.touched(known)?;
@@ -173,6 +180,19 @@ const NOTICES_REMOVE: TenantSql = crate::sql!(
     "delete from notices n
      using conversations c
      where n.company_id = $1 and c.company_id = n.company_id and c.conversation_id = n.conversation_id and c.visitor_id = $2"
+);
+
+/// What was told of them, or waits to be.
+const OUTBOX_REMOVE: TenantSql = crate::sql!(
+    "delete from outbox o
+     where o.company_id = $1
+       and (o.payload ->> 'conversation_id' in (
+                select c.conversation_id::text from conversations c where c.company_id = $1 and c.visitor_id = $2)
+            or o.payload ->> 'lead_id' in (
+                select l.lead_id::text
+                from contacts k
+                join leads l on l.company_id = k.company_id and l.contact_id = k.contact_id
+                where k.company_id = $1 and k.visitor_id = $2))"
 );
 
 const CONVERSATIONS_REMOVE: TenantSql =

@@ -37,7 +37,7 @@ export type Side = "left" | "right";
 export type Tokens = { access_token: string; token_type: "Bearer"; expires_in: Count; refresh_token: string };
 export type Company = {
   company_id: Id; slug: string; name: string; industry: string; time_zone: string; plan: string; url: string;
-  entries_to_confirm: Count; you: { user_id: Id; name: string; role: Role };
+  entries_to_confirm: Count; delete_after: Time | null; you: { user_id: Id; name: string; role: Role };
 };
 export type Message = {
   message_id: Id; author: Author; person: string | null; body: string; complete: boolean; source: Source | null;
@@ -45,8 +45,8 @@ export type Message = {
 };
 export type Citation = { entry_id: Id; question: string };
 export type Conversation = {
-  conversation_id: Id; agent: string; visitor: string | null; state: string; taken_over_by: string | null; labels: string[];
-  question: string; last: string; last_author: Author; messages: Count; created_at: Time; last_at: Time;
+  conversation_id: Id; agent: string; visitor_id: Id; visitor: string | null; state: string; taken_over_by: string | null;
+  labels: string[]; question: string; last: string; last_author: Author; messages: Count; created_at: Time; last_at: Time;
 };
 export type Thread = {
   conversation: Conversation;
@@ -91,8 +91,8 @@ export type Limits = {
 };
 export type BudgetAlert = { period: string; starts: Day; percent: Count; used: Count; allowed: Count; created_at: Time };
 export type Lead = {
-  lead_id: Id; name: string; email: string | null; phone: string | null; message: string; status: string; stage: string | null;
-  stale: boolean; labels: string[]; conversation_id: Id | null; created_at: Time;
+  lead_id: Id; visitor_id: Id; name: string; email: string | null; phone: string | null; message: string; status: string;
+  stage: string | null; stale: boolean; labels: string[]; conversation_id: Id | null; created_at: Time;
 };
 export type ApiKey = {
   api_key_id: Id; name: string; scopes: string[]; last_four: string; created_at: Time; expires_at: Time | null;
@@ -221,6 +221,25 @@ export type Api = {
 
   "GET /v1/company": { 200: Company };
   "PATCH /v1/company": { takes: { name?: string; slug?: string; time_zone?: string }; 200: { name: string; slug: string; time_zone: string; url: string } };
+  "POST /v1/company/deletion": { takes: { password: string; days?: Count }; 200: { delete_after: Time } };
+  "DELETE /v1/company/deletion": { 204: null };
+  "GET /v1/visitors/{id}": {
+    query: { after?: string };
+    200: {
+      contact: { contact_id: Id; name: string; email: string | null; phone: string | null; created_at: Time }[];
+      identity: { subject: string; name: string | null; email: string | null; verified_at: Time }[];
+      leads: { lead_id: Id; message: string; status: string; conversation_id: Id | null; created_at: Time }[];
+      conversations: { conversation_id: Id; agent: string; created_at: Time; closed_at: Time | null }[];
+      notes: { note_id: Id; conversation_id: Id; body: string; created_at: Time }[];
+      memories: { body: string; created_at: Time; expires_at: Time }[];
+      messages: {
+        message_id: Id; conversation_id: Id; author: Author; body: string; created_at: Time; good: boolean | null;
+        remark: string | null;
+      }[];
+      more: boolean;
+    };
+  };
+  "DELETE /v1/visitors/{id}": { 204: null };
   "GET /v1/plan": {
     200: {
       plan: string; name: string; monthly_price_cents: Count; monthly_tokens: Count; month_tokens: Count;
@@ -388,7 +407,9 @@ export type Api = {
   "PATCH /v1/leads/{id}": { takes: { stage: string }; 200: Lead };
   "GET /v1/contacts": {
     200: {
-      contacts: { contact_id: Id; name: string; email: string | null; phone: string | null; created_at: Time; leads: Count }[];
+      contacts: {
+        contact_id: Id; visitor_id: Id; name: string; email: string | null; phone: string | null; created_at: Time; leads: Count;
+      }[];
     };
   };
   "GET /v1/pipeline": { 200: { stages: Stage[] } };

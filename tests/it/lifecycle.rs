@@ -67,11 +67,12 @@ pub(super) const KEPT: &[&str] = &[
     "usage_ledger",
     "users",
     "visitor_identities",
+    "webhooks",
     "widget_settings",
 ];
 
 /// Tables that stay behind.
-pub(super) const LEFT_OUT: &[&str] = &["account_links", "idempotency_keys", "sessions"];
+pub(super) const LEFT_OUT: &[&str] = &["account_links", "idempotency_keys", "outbox", "sessions"];
 
 /// A folder of this test's own.
 pub(super) fn folder() -> PathBuf {
@@ -216,7 +217,7 @@ async fn a_company_goes_out_and_into_another_deployment_byte_for_byte() {
     let bare = path("bare.tar.gz");
     done(stand, &["export", &rival.slug, "--out", &bare, "--without-secrets"]).await;
     let (files, manifest) = unpack(Path::new(&bare));
-    for table in ["api_keys", "providers", "recovery_codes"] {
+    for table in ["api_keys", "providers", "recovery_codes", "webhooks"] {
         assert!(manifest["left_out"].get(table).is_some(), "{table}");
     }
     let text = std::fs::read_to_string(files.join("tables/users.jsonl")).unwrap();

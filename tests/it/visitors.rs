@@ -50,6 +50,16 @@ async fn leave(company: &Company, visitor: &Visitor<'_>) -> Left {
         "insert into memories (company_id, memory_id, agent_id, visitor_id, body, expires_at)
          select company_id, gen_random_uuid(), agent_id, visitor_id, 'WORD likes mornings.', now() + interval '1 day'
          from conversations where company_id = $1::text::uuid and visitor_id = 'ID' returning 1",
+        "insert into outbox (company_id, delivery_id, event_id, event, payload, user_id)
+         select c.company_id, gen_random_uuid(), gen_random_uuid(), 'conversation.closed',
+                jsonb_build_object('conversation_id', c.conversation_id, 'visitor', 'WORD'), u.user_id
+         from conversations c join users u using (company_id)
+         where company_id = $1::text::uuid and c.visitor_id = 'ID' limit 1 returning 1",
+        "insert into outbox (company_id, delivery_id, event_id, event, payload, user_id)
+         select l.company_id, gen_random_uuid(), gen_random_uuid(), 'lead.new',
+                jsonb_build_object('lead_id', l.lead_id, 'name', 'WORD'), u.user_id
+         from leads l join contacts k using (company_id, contact_id) join users u using (company_id)
+         where company_id = $1::text::uuid and k.visitor_id = 'ID' limit 1 returning 1",
         "insert into tool_calls (company_id, message_id, call, tool, arguments, outcome, done)
          select m.company_id, m.message_id, 99, 'look_up_knowledge', '{\"query\": \"WORD\"}', 'Of WORD.', true
          from messages m join conversations c using (company_id, conversation_id)
@@ -120,6 +130,7 @@ async fn a_visitor_s_data_is_shown_and_erased_and_nobody_else_s() {
         "message_ratings",
         "messages",
         "notices",
+        "outbox",
         "tool_calls",
         "visitor_identities",
     ] {

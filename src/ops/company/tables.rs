@@ -148,6 +148,7 @@ pub fn quoted(name: &str) -> String {
 const LEFT_OUT: &[(&str, &str)] = &[
     ("account_links", "links are good once and for minutes, and lead to the old deployment"),
     ("idempotency_keys", "answers to requests that may come again: the requests go to the old deployment"),
+    ("outbox", "what is told of events is told by the old deployment"),
     ("sessions", "sessions are signed by the old deployment; people sign in again"),
 ];
 
@@ -156,6 +157,7 @@ const SECRET: &[(&str, &str)] = &[
     ("api_keys", "left out with the secrets: a key cannot be told from its hash, and opens the company"),
     ("provider_models", "left out with the providers"),
     ("providers", "left out with the secrets: a provider is its key"),
+    ("webhooks", "left out with the secrets: what it is told is signed with its own"),
     ("recovery_codes", "left out with the secrets: each stands for a second step of signing in"),
 ];
 
