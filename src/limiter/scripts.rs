@@ -44,7 +44,9 @@ for i = 1, 3 do
     local at, count = string.match(day[fields[i]] or '0:0', '^(%d+):(%d+)$')
     asked[i] = (tonumber(at) >= minute and tonumber(count) or 0) + (seeds and 0 or 1)
 end
-local function tally(i) put(fields[i], whole(minute) .. ':' .. asked[i]) end
+local function tally(i)
+    if i < 3 or address ~= '' then put(fields[i], whole(minute) .. ':' .. asked[i]) end
+end
 
 if seeds then
     put('company', company)
@@ -124,7 +126,7 @@ if not seeds then
     -- Over the limit of all, nobody is counted singly: the hash holds no more of them in a minute than may ask in it.
     if asked[1] <= limits[5] then
         tally(2)
-        if address ~= '' then tally(3) end
+        tally(3)
     end
     -- Those of past minutes go many at a time, and before what is counted now.
     if #old > 50 then redis.call('HDEL', key, unpack(old, 1, math.min(5000, #old))) end
