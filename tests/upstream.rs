@@ -188,6 +188,11 @@ impl Upstream {
         self.shared.steps(key).add_permits(words);
     }
 
+    /// Holds answers for this key back again: words that nobody took are forgotten.
+    pub fn hold(&self, key: &str) {
+        self.shared.steps(key).forget_permits(usize::MAX);
+    }
+
     /// Waits until the double has seen what the caller waits for; without end, so put a time-out around it.
     pub async fn until(&self, seen: impl Fn(&Self) -> bool) {
         let mut changed = self.shared.changed.subscribe();

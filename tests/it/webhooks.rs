@@ -566,6 +566,7 @@ fn shares_of_the_budget_are_told_once_each() {
         // The budget becomes smaller than the answer that is on its way.
         for limit in [1_000_000, 1, 1] {
             sets(1_000_000).await;
+            ground.core.stand.upstream.hold(&key);
             let ask = Some(json!({ "message": "Do you fix leaks?" }));
             let response = ground.core.serve(&ground.acme, "POST", "/v1/chat", &ground.visitor, ask).await;
             sets(limit).await;
