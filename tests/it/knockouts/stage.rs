@@ -93,6 +93,14 @@ impl Stage {
                 ),
             ),
             (
+                "/v1/visitors/{id}",
+                format!(
+                    "select c.visitor_id::text from messages m
+                     join conversations c on c.company_id = m.company_id and c.conversation_id = m.conversation_id
+                     where m.company_id = $1::text::uuid and m.body = '{canary}'"
+                ),
+            ),
+            (
                 "/v1/agents/{id}",
                 format!(
                     "select agent_id::text from agents where company_id = $1::text::uuid and slug = '{canary}'"
