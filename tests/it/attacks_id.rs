@@ -59,20 +59,23 @@ async fn ids_in_the_query_in_headers_and_in_cookies() {
             assert_eq!(answer, plain, "{own} with their {name} in the query");
             counted += 1;
         }
-        let request = ground.request(route, &own);
         let cookies = ground.names().map(|name| format!("{name}={}", ground.bright.id)).collect::<Vec<_>>();
         let own_cookie = route.for_browsers().then(|| cookie(&ground.acme.owner));
         let cookies = cookies.into_iter().chain(own_cookie).collect::<Vec<_>>().join("; ");
-        let mut request = request.headers(HeaderMap::from_iter([(COOKIE, cookies.parse().unwrap())]));
-        for name in ground.names() {
-            let id = ground.theirs.get(name).unwrap_or(&ground.bright.id);
-            request = request
-                .header(name.replace('_', "-"), id)
-                .header(format!("x-{}", name.replace('_', "-")), id);
-            counted += 2;
+        // Few at a time: no server takes a hundred headers of one request.
+        for names in ground.names().collect::<Vec<_>>().chunks(20) {
+            let cookies = HeaderMap::from_iter([(COOKIE, cookies.parse().unwrap())]);
+            let mut request = ground.request(route, &own).headers(cookies);
+            for name in names {
+                let id = ground.theirs.get(*name).unwrap_or(&ground.bright.id);
+                request = request
+                    .header(name.replace('_', "-"), id)
+                    .header(format!("x-{}", name.replace('_', "-")), id);
+                counted += 2;
+            }
+            let answer = wire::read(request.send().await.unwrap()).await;
+            assert_eq!(answer, plain, "{own} with their ids in headers and cookies");
         }
-        let answer = wire::read(request.send().await.unwrap()).await;
-        assert_eq!(answer, plain, "{own} with their ids in headers and cookies");
     }
     ground.unharmed().await;
     tally("2 filter", "of another company, in queries, headers and cookies", counted, 900);
