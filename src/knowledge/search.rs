@@ -96,36 +96,39 @@ const SUPPORT_SCORE: f64 = 0.35;
 /// of this short name, the empty one standing for the default agent: so that whoever tries a search has the very one of a
 /// chat turn.
 pub const KNOWLEDGE_SEARCH: TenantSql = crate::sql!(
-    "with asked as (
+    "with asked as materialized (
          select lexeme, ('''' || replace(replace(lexeme, '\\', '\\\\'), '''', '''''') || '''')::tsquery as word
          from unnest(to_tsvector('english', $2)) limit 32
      ),
-     visible as (
+     visible as materialized (
          select e.entry_id, e.question, e.answer, false as master, e.origin = 'company' as own, e.search
-         from (select c.company_id, c.agent_id
-               from conversations c
-               where c.company_id = $1 and c.conversation_id = $3 and c.visitor_id = $4
-               union all
-               select a.company_id, a.agent_id
-               from agents a
-               where a.company_id = $1 and case when $5::text = '' then a.is_default else a.slug = $5 end) c
-         join agent_knowledge_scopes s on s.company_id = c.company_id and s.agent_id = c.agent_id
-         join knowledge_entries e on e.company_id = s.company_id and e.category_id = s.category_id
+         from knowledge_entries e
+         where e.company_id = $1 and e.category_id = any (array(
+             select s.category_id
+             from agent_knowledge_scopes s
+             where s.company_id = $1 and s.agent_id = coalesce(
+                 (select c.agent_id from conversations c
+                  where c.company_id = $1 and c.conversation_id = $3 and c.visitor_id = $4),
+                 (select a.agent_id from agents a
+                  where a.company_id = $1 and case when $5::text = '' then a.is_default else a.slug = $5 end))))
          union all
          select m.id, m.question, m.answer, true, false, m.search
          from master_knowledge m
-         join companies k on m.industry is null or m.industry = k.industry
-         where k.company_id = $1
+         where m.industry is null
+            or m.industry = (select k.industry from companies k where k.company_id = $1)
      ),
-     seen as (
-         select a.lexeme, a.word, count(v.entry_id) as entries, min(l.weight) as weight
+     matched as materialized (
+         select v.entry_id, a.lexeme, ts_filter(v.search, '{a,b}') @@ a.word as plain
          from asked a
-         left join visible v on v.search @@ a.word
-         left join lexicon l on l.lexeme = a.lexeme
-         group by a.lexeme, a.word
+         join visible v on v.search @@ a.word
      ),
-     mended as (
-         select s.lexeme, n.lexeme as meant
+     seen as materialized (
+         select a.lexeme, a.word, (select count(*) from matched m where m.lexeme = a.lexeme) as entries,
+                (select l.weight from lexicon l where l.lexeme = a.lexeme) as weight
+         from asked a
+     ),
+     mended as materialized (
+         select s.lexeme, n.lexeme as meant, ('''' || replace(n.lexeme, '''', '''''') || '''')::tsquery as word
          from (select lexeme from seen where entries = 0 and weight is null and length(lexeme) >= 4 limit 4) s
          cross join lateral (
              select w.lexeme
@@ -134,12 +137,11 @@ pub const KNOWLEDGE_SEARCH: TenantSql = crate::sql!(
              order by similarity(w.lexeme, s.lexeme) desc, w.lexeme
              limit 1) n
      ),
-     words as (
-         select s.lexeme, coalesce(('''' || replace(m.meant, '''', '''''') || '''')::tsquery, s.word) as word,
-                case when m.meant is null then 1.0 else 0.8 end as trust,
+     words as materialized (
+         select s.lexeme, coalesce(m.word, s.word) as word,
                 case when m.meant is not null then
                          least(ln(1 + (select count(*) from visible)
-                                      / (0.5 + (select count(*) from visible v where v.search @@ ('''' || replace(m.meant, '''', '''''') || '''')::tsquery))),
+                                      / (0.5 + (select count(*) from visible v where v.search @@ m.word))),
                                coalesce((select l.weight from lexicon l where l.lexeme = m.meant), 3))
                      when s.entries = 0 then 2 * coalesce(s.weight, 3)
                      else least(ln(1 + (select count(*) from visible) / (0.5 + s.entries)), coalesce(s.weight, 3))
@@ -157,9 +159,12 @@ pub const KNOWLEDGE_SEARCH: TenantSql = crate::sql!(
          group by g.lexeme
      ),
      found as (
-         select v.entry_id, g.lexeme, g.trust * case when ts_filter(v.search, '{a,b}') @@ g.word then 1.0 else 0.5 end as share
-         from words g
-         join visible v on v.search @@ g.word
+         select entry_id, lexeme, case when plain then 1.0 else 0.5 end as share
+         from matched
+         union all
+         select v.entry_id, m.lexeme, case when ts_filter(v.search, '{a,b}') @@ m.word then 0.8 else 0.4 end
+         from mended m
+         join visible v on v.search @@ m.word
          union all
          select v.entry_id, m.lexeme, case when ts_filter(v.search, '{a,b}') @@ m.word then 0.8 else 0.4 end
          from meant m

@@ -220,8 +220,9 @@ pub async fn fill_to(owner_url: &str, wanted: usize) -> anyhow::Result<()> {
     let missing = wanted.saturating_sub(usize::try_from(count)?);
     try_join(fill(owner_url, missing / 2), fill(owner_url, missing - missing / 2)).await?;
     if missing > 0 {
-        // So that Postgres has nothing left to tidy while turns are measured.
+        // So that Postgres has nothing left to tidy or to write while turns are measured: a commit waits for the same disk.
         owner.batch_execute("vacuum analyze").await?;
+        owner.batch_execute("checkpoint").await?;
     }
     Ok(())
 }

@@ -65,6 +65,7 @@ pub async fn start(
         let rights = "login createrole createdb bypassrls";
         let owner = format!("create role bulkhead_owner {rights} password '{}'", secrets.owner_password);
         query(&superuser, &owner).await?;
+        query(&superuser, "grant pg_checkpoint to bulkhead_owner").await?;
     }
     if query(&superuser, "select from pg_database where datname = 'bulkhead'").await? == 0 {
         query(&superuser, "create database bulkhead owner bulkhead_owner").await?;
