@@ -122,7 +122,7 @@ const HOST_TAKE: TenantSql = crate::sql!(
                       or bool_or(h.host = $2 and h.released_at is null)
                  then $2 else refuse('BH409') end, 'slug'
      from hosts h
-     where h.company_id = $1
+     where h.company_id = $1 and h.kind = 'slug'
      on conflict (company_id, host) do update set released_at = null"
 );
 

@@ -62,6 +62,14 @@ pub const NOTICES_PER_COMPANY_DAY: u64 = 200;
 pub const WEBHOOK_TIMEOUT_MS: u32 = 10_000;
 /// Most webhooks that a company may have.
 pub const WEBHOOKS: u32 = 10;
+/// Most names of its own that a company may claim.
+pub const DOMAINS: u32 = 5;
+/// Most times in a minute that a company may have the DNS asked for the records of its names.
+pub const DOMAIN_CHECKS_A_MINUTE: u64 = 6;
+/// Days for which a name answers though its record is missing.
+pub const DOMAIN_GRACE_DAYS: u32 = 7;
+/// Milliseconds that the DNS may take, its whole answer included.
+pub const DNS_TIMEOUT_MS: u32 = 5_000;
 /// Seconds for which nobody else tries what is being delivered: longer than an attempt and its two batches take.
 pub const LEASE_S: u64 = 60;
 /// Most times in an hour that one network address may ask for links by mail, of one company.
@@ -117,6 +125,9 @@ pub struct Config {
     /// This machine's own `host:port`s from which a website may be imported in clear text (`IMPORT_HOSTS`, separated by
     /// commas): only for development, so only `127.0.0.1` and `localhost`, and only where `ROOT_URL` is http. None by default.
     pub import_hosts: Vec<String>,
+    /// Where the DNS is asked over HTTPS, in the JSON form that Cloudflare and Google speak (`DNS_URL`;
+    /// `https://cloudflare-dns.com/dns-query` by default, `https://dns.google/resolve` is another).
+    pub dns_url: String,
     /// Whom to tell of a security hole: a URL, `mailto:` included (`SECURITY_CONTACT`; `mailto:security@<root>` by default).
     pub security_contact: String,
     /// The header in which the edge says where a request comes from (`ADDRESS_HEADER`; `cf-connecting-ip` by default, which
@@ -170,6 +181,7 @@ impl Config {
             openai_url: base("OPENAI_URL", "https://api.openai.com/v1")?,
             anthropic_url: base("ANTHROPIC_URL", "https://api.anthropic.com/v1")?,
             gemini_url: base("GEMINI_URL", "https://generativelanguage.googleapis.com/v1beta")?,
+            dns_url: base("DNS_URL", "https://cloudflare-dns.com/dns-query")?,
             compatible_hosts: list("COMPATIBLE_HOSTS"),
             address_header: or("ADDRESS_HEADER", "cf-connecting-ip").to_ascii_lowercase(),
             secrets: Secrets::parse(&get)?,
@@ -238,7 +250,13 @@ impl Root {
     /// A company's URL, without a slash at its end.
     #[must_use]
     pub fn company_url(&self, slug: &str) -> String {
-        self.url_of(&format!("{slug}.{}", self.domain))
+        self.url_of(&self.company_host(slug))
+    }
+
+    /// A company's host name on this platform, to which a name of its own leads.
+    #[must_use]
+    pub fn company_host(&self, slug: &str) -> String {
+        format!("{slug}.{}", self.domain)
     }
 
     /// The origin (RFC 6454) of the pages at a place.

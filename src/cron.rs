@@ -1,5 +1,5 @@
 //! The round: goes from company to company and brings Redis in line with the ledger; what has expired goes, and what is due in
-//! the outbox is delivered.
+//! the outbox is delivered; companies' own domains are looked up in the DNS.
 //!
 //! It never reads one company's data in another's scope: each company is visited in a scope of its own.
 
@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::config::REPLY_LIMIT;
+use crate::domains::watch;
 use crate::error::Error;
 use crate::idempotency::EXPIRED_REMOVE;
 use crate::ids::CompanyId;
@@ -35,13 +36,17 @@ pub async fn round(call: Call) -> Result<Response<Body>, Error> {
     let next = scopes.last().map(TenantScope::company_id);
     let next = next.filter(|_| scopes.len() == PAGE as usize);
     let mut visited = Vec::with_capacity(scopes.len());
-    let mut due = Vec::new();
+    let (mut due, mut domains) = (Vec::new(), Vec::new());
     for scope in scopes {
-        let mut since = None;
-        visited.push(visit(&scope, &mut since).await);
+        let (mut since, mut names) = (None, Vec::new());
+        visited.push(visit(&scope, &mut since, &mut names).await);
+        if !names.is_empty() {
+            domains.push((scope.aside(), names));
+        }
         due.extend(since.map(|since| (scope, since)));
     }
     outbox::deliver_round(due);
+    watch::look_round(domains);
     let drifts: Vec<&Drift> = visited.iter().flatten().flatten().collect();
     let failed = visited.iter().filter(|visit| visit.is_err()).count();
     answer(
@@ -83,8 +88,12 @@ pub async fn scheduled(app: Rc<App>, platform: Rc<dyn Platform>, token: Option<&
 }
 
 /// Brings a company's last two days in line, and tells where Redis and the ledger differ though no turn is on its way, and since
-/// when something is `due` in its outbox.
-async fn visit(scope: &TenantScope, due: &mut Option<DueSince>) -> Result<Vec<Drift>, Error> {
+/// when something is `due` in its outbox, and which of its `names` are to be looked up.
+async fn visit(
+    scope: &TenantScope,
+    due: &mut Option<DueSince>,
+    names: &mut Vec<watch::Due>,
+) -> Result<Vec<Drift>, Error> {
     let now_ms = scope.platform().now_ms();
     let days = [scope.day(now_ms), scope.day(now_ms.saturating_sub(24 * 3_600_000))];
     let [today, yesterday] = &days;
@@ -95,11 +104,13 @@ async fn visit(scope: &TenantScope, due: &mut Option<DueSince>) -> Result<Vec<Dr
     batch.run(EXPIRED_LINKS_REMOVE, params![]);
     batch.run(OUTBOX_EXPIRE, params![]);
     let since = outbox::due_since(&mut batch);
+    let due_names = watch::due(&mut batch);
     let outcome = batch.send().await;
     let mut rows = outcome.inspect_err(|error| {
         scope.log(Level::Error, "round: the database did not answer", &format!("{error:?}"));
     })?;
     *due = rows.maybe(since)?;
+    *names = rows.all(due_names)?;
     let mut drifts = Vec::new();
     for (day, slot) in days.iter().zip(sums) {
         let ledger = rows.one(slot)?;

@@ -20,6 +20,7 @@ pub mod agents;
 pub mod budget;
 pub mod checklist;
 pub mod company;
+pub mod domains;
 pub mod door;
 pub mod drafts;
 pub mod form;
@@ -94,6 +95,7 @@ const TABS: &[(&str, &str)] = &[
     ("/dashboard/services", "Services"),
     ("/dashboard/hours", "Hours"),
     ("/dashboard/widget-settings", "Chat widget"),
+    ("/dashboard/domains", "Domains"),
     ("", "Models and money"),
     ("/dashboard/providers", "Models"),
     ("/dashboard/budget", "Budget"),
@@ -120,8 +122,10 @@ const SAID: &[(&str, &str)] = &[
     ("added", "Added."),
     ("answered", "Answered below."),
     ("approved", "Approved. Your assistant knows it from the next question on."),
+    ("claimed", "Noted. Put the records below into your DNS, then check."),
     ("dismissed", "Dismissed. It does not show again."),
     ("drafted", "Drafted. Check every fact: nobody sees it until you approve it."),
+    ("leads-here", "The record is there: the name leads here."),
     ("leaving", "Asked for. Until the day below any owner can call it off here."),
     ("staying", "Called off: the company stays."),
     ("kept", "Saved. It is still a draft."),

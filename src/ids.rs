@@ -121,6 +121,8 @@ ids! {
     WebhookId,
     /// What is told of what happened, to one webhook or one person.
     DeliveryId,
+    /// A name that a company claims as its own.
+    DomainId,
     /// Something that happened, as all that are told of it know it.
     EventId,
     /// An entry of the audit log.

@@ -28,6 +28,7 @@ pub mod company;
 pub mod conversations;
 pub mod cron;
 pub mod dashboard;
+pub mod domains;
 pub mod drafts;
 pub mod idempotency;
 pub mod inbox;

@@ -87,12 +87,14 @@ pub enum Part {
     Website,
     /// A program of a company's that is told of what happens.
     Webhook,
+    /// The DNS, over HTTPS.
+    Dns,
 }
 
 impl Part {
     /// All of them.
-    pub const ALL: [Self; 6] =
-        [Self::Postgres, Self::Redis, Self::Model, Self::Mail, Self::Website, Self::Webhook];
+    pub const ALL: [Self; 7] =
+        [Self::Postgres, Self::Redis, Self::Model, Self::Mail, Self::Website, Self::Webhook, Self::Dns];
 
     /// Its name in log lines and headers.
     #[must_use]
@@ -104,6 +106,7 @@ impl Part {
             Self::Mail => "mail",
             Self::Website => "website",
             Self::Webhook => "webhook",
+            Self::Dns => "dns",
         }
     }
 }

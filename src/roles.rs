@@ -76,6 +76,7 @@ const AREAS: &[(&str, &str, &str)] = &[
     ("contexts", "contexts.read", "contexts.write"),
     ("conversations", "conversations.read", "conversations.write"),
     ("deliveries", "programs.read", "programs.write"),
+    ("domains", "domains.read", "domains.write"),
     ("follow-ups", "follow-ups.read", "follow-ups.write"),
     ("hours", "hours.read", "hours.write"),
     ("inbox", "conversations.read", "conversations.write"),

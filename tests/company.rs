@@ -225,6 +225,8 @@ impl Company {
              from webhooks where company_id = $1::text::uuid limit 1 returning 1",
         )
         .await;
+        let domain = json!({ "host": format!("www.{}.com", self.slug) });
+        self.owner(Method::POST, "/v1/domains", Some(domain), 201).await;
         let owner =
             self.rows("select user_id::text from users where company_id = $1::text::uuid limit 1").await;
         self.link("verify", owner[0].get(0), 60).await;

@@ -93,6 +93,7 @@ impl Core {
             "CRON_TOKEN" => Some(CRON_TOKEN.to_owned()),
             "PLATFORM_OPENAI_KEY" => Some("test-ok-platform".to_owned()),
             "OPENAI_URL" | "ANTHROPIC_URL" | "GEMINI_URL" => Some(stand.upstream.url().to_owned()),
+            "DNS_URL" => Some(stand.website.url(crate::dns::PATH)),
             "IMPORT_HOSTS" => Some(stand.website.host().to_owned()),
             _ => None,
         });

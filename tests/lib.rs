@@ -13,6 +13,7 @@
 pub mod company;
 pub mod core;
 pub mod described;
+pub mod dns;
 pub mod native;
 pub mod stand;
 pub mod tally;

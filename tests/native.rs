@@ -71,7 +71,9 @@ impl Part {
         match url {
             _ if url.ends_with("/sql") => Self::Postgres,
             _ if url.ends_with("/chat/completions") || url.ends_with("/messages") => Self::Model,
-            _ if url.ends_with("/robots.txt") || url.contains("/site/") => Self::Website,
+            _ if url.ends_with("/robots.txt") || url.contains("/site/") || url.contains(crate::dns::PATH) => {
+                Self::Website
+            }
             _ => Self::Redis,
         }
     }

@@ -116,6 +116,7 @@ impl Stand {
             .args(["--set", &format!("GEMINI_URL={}", upstream.url())])
             .args(["--set", &format!("COMPATIBLE_HOSTS={compatible}")])
             .args(["--set", &format!("IMPORT_HOSTS={import}")])
+            .args(["--set", &format!("DNS_URL={}", website.url(crate::dns::PATH))])
             .env_remove("DATABASE_URL")
             .env_remove("REDIS_URL")
             .stdin(Stdio::piped())

@@ -128,6 +128,12 @@ impl Part {
         self
     }
 
+    /// With buttons beside each other under it.
+    pub fn and(mut self, buttons: Vec<Form>) -> Self {
+        self.buttons = buttons;
+        self
+    }
+
     /// With a few sentences under its heading.
     pub fn said(mut self, intro: impl Into<String>) -> Self {
         self.intro = intro.into();

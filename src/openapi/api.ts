@@ -153,6 +153,11 @@ export type Delivery = {
   created_at: Time; next_at: Time | null; delivered_at: Time | null; dead_at: Time | null; last_status: Count | null;
   last_error: string | null; state: "waiting" | "delivered" | "dead";
 };
+/** The name answers once its TXT record is found, and until ends_at once the record is missing. */
+export type Domain = {
+  domain_id: Id; host: string; answers: boolean; txt_name: string; txt_value: string; created_at: Time; checked_at: Time | null;
+  proved_at: Time | null; missing_since: Time | null; ends_at: Time | null;
+};
 /** A request as OpenAI's clients send it; what only tunes a model is passed over. */
 export type ChatRequest = {
   model: string; messages: { role: string; content: Json; [further: string]: Json }[]; stream?: boolean;
@@ -494,6 +499,10 @@ export type Api = {
   "POST /v1/webhooks/{id}/test": { 200: Delivery };
   "GET /v1/webhooks/{id}/deliveries": { query: { state?: string; event?: string }; 200: { deliveries: Delivery[] } };
   "POST /v1/deliveries/{id}/replay": { 202: Delivery };
+  "GET /v1/domains": { 200: { cname: string; domains: Domain[] } };
+  "POST /v1/domains": { takes: { host: string }; 201: Domain };
+  "POST /v1/domains/{id}/verify": { 200: Domain };
+  "DELETE /v1/domains/{id}": { 204: null };
   "GET /v1/models": { 200: { object: "list"; data: Model[] } };
   "POST /v1/chat/completions": { takes: ChatRequest; 200: Completion | Events };
 };

@@ -147,7 +147,8 @@ async fn serve(args: &Args, port: u16, data: &Path, processes: &mut Processes) -
         ("MAIL_KEY".to_owned(), secrets.redis_token.clone()),
         ("MAIL_FROM".to_owned(), "Bulkhead <mail@localhost>".to_owned()),
     ];
-    let providers = ["OPENAI_URL", "ANTHROPIC_URL", "GEMINI_URL", "COMPATIBLE_HOSTS", "IMPORT_HOSTS"];
+    let providers =
+        ["OPENAI_URL", "ANTHROPIC_URL", "GEMINI_URL", "COMPATIBLE_HOSTS", "IMPORT_HOSTS", "DNS_URL"];
     settings.extend(providers.into_iter().filter_map(from_env));
     for (name, value) in &args.set {
         settings.retain(|(other, _)| other != name);

@@ -10,9 +10,9 @@ use crate::tenant::TenantScope;
 use crate::tenant::auth::{Member, Program, Visitor};
 use crate::{
     accounts, agents, api_keys, budget, calendar, chat, checklist, company, contexts, conversations, cron,
-    drafts, inbox, invitations, knowledge, labels, leads, ledger, links, notices, notifications, openai_api,
-    openapi, pages, pipeline, plan, providers, provisioning, questions, replies, roles, services, sessions,
-    site, team, terms, two_step, unanswered, updates, visitors, webhooks, widget,
+    domains, drafts, inbox, invitations, knowledge, labels, leads, ledger, links, notices, notifications,
+    openai_api, openapi, pages, pipeline, plan, providers, provisioning, questions, replies, roles, services,
+    sessions, site, team, terms, two_step, unanswered, updates, visitors, webhooks, widget,
 };
 
 /// The routes. The order is that of the API's page; the first match wins, and no two match the same request.
@@ -827,6 +827,37 @@ pub static ROUTES: &[Route] = &[
     }),
     page(Role::Admin, "POST", "/dashboard/deliveries/{id}/replay", "Deliver it again", |m, call| {
         Box::pin(dashboard::webhooks::replay(m, call))
+    }),
+    // Its own domains; beside each the page or form that does the same.
+    member(
+        Role::Admin,
+        "GET",
+        "/v1/domains",
+        "The company's own domains, and their records in the DNS",
+        |m, _| Box::pin(domains::list(m)),
+    ),
+    member(Role::Admin, "POST", "/v1/domains", "Claim a domain", |m, call| Box::pin(domains::add(m, call))),
+    member(
+        Role::Admin,
+        "POST",
+        "/v1/domains/{id}/verify",
+        "Look for its record, and answer there",
+        |m, call| Box::pin(domains::verify(m, call)),
+    ),
+    member(Role::Admin, "DELETE", "/v1/domains/{id}", "Give a domain up", |m, call| {
+        Box::pin(domains::remove(m, call))
+    }),
+    page(Role::Admin, "GET", "/dashboard/domains", "The company's own domains", |m, call| {
+        Box::pin(dashboard::domains::list(m, call))
+    }),
+    page(Role::Admin, "POST", "/dashboard/domains", "Claim a domain", |m, call| {
+        Box::pin(then(domains::add(m, call), "/dashboard/domains", "claimed"))
+    }),
+    page(Role::Admin, "POST", "/dashboard/domains/{id}/verify", "Look for its record", |m, call| {
+        Box::pin(then(domains::verify(m, call), "/dashboard/domains", "leads-here"))
+    }),
+    page(Role::Admin, "POST", "/dashboard/domains/{id}/remove", "Give a domain up", |m, call| {
+        Box::pin(then(domains::remove(m, call), "/dashboard/domains", "removed"))
     }),
     program(KeyScope::Models, "GET", "/v1/models", "Agents, as OpenAI's API lists models", |p, _| {
         Box::pin(openai_api::models(p))

@@ -227,6 +227,16 @@ pub(crate) async fn round(call: &Call, last: CompanyId, how_many: u32) -> Result
     companies.into_iter().map(|company| scope(call, company, Actor::Anyone)).collect()
 }
 
+/// The company that answers at a domain of its own, for what the platform itself does there: nobody acts in its scope.
+///
+/// # Errors
+/// [`Error::Unavailable`] when the database does not answer.
+pub(crate) async fn holder(call: &Call, host: &str) -> Result<Option<TenantScope>, Error> {
+    let endpoint = &call.app.config.secrets.database;
+    let company = postgres::company_by_host(&*call.platform, endpoint, host, "custom").await?;
+    Ok(company.map(|company| beside(call, company, Actor::Anyone)))
+}
+
 impl TenantScope {
     /// A visitor token of this company, for pages of this origin; for the company's own when there is none.
     ///
@@ -276,7 +286,12 @@ pub(crate) async fn ready(call: &Call) -> Result<(), Error> {
 
 fn scope(call: &Call, company: Company, actor: Actor) -> Result<TenantScope, Error> {
     call.found(company.id);
-    Ok(TenantScope {
+    Ok(beside(call, company, actor))
+}
+
+/// A scope of another company than the one that the call is of, which is still the one in its log line.
+fn beside(call: &Call, company: Company, actor: Actor) -> TenantScope {
+    TenantScope {
         company,
         actor,
         request_id: call.request_id,
@@ -285,7 +300,7 @@ fn scope(call: &Call, company: Company, actor: Actor) -> Result<TenantScope, Err
         opened: Cell::new(0),
         claim: Cell::new(None),
         let_in: Cell::new(false),
-    })
+    }
 }
 
 /// The bearer of the request's token, if that is good for this company.

@@ -239,7 +239,7 @@ macro_rules! id_params {
 
 id_params!(CompanyId UserId SessionId VisitorId AgentId ConversationId MessageId NoteId MemoryId CategoryId EntryId ProviderId ReservationId AuditId ContactId LeadId NoticeId ApiKeyId LinkId RequestId);
 id_params!(StageId LabelId MessageTemplateId StepId NotificationId ItemId AppointmentTypeId ClosureId MethodId ServiceId TermId ContextId PageId QuestionId ReplyId);
-id_params!(DraftId UnansweredId WebhookId DeliveryId EventId);
+id_params!(DraftId UnansweredId WebhookId DeliveryId EventId DomainId);
 
 /// Parameters `$2` and on of a statement.
 #[macro_export]
@@ -374,6 +374,9 @@ fn taken(constraint: Option<&str>) -> &'static str {
         Some("agents_company_id_slug_key") => "There is an agent with this short name. Choose another.",
         Some("knowledge_categories_company_id_slug_key") => {
             "There is a category with this short name. Choose another."
+        }
+        Some("domains_company_id_host_key") => {
+            "The company claims this name already. It is in the list of its domains, with what it waits for."
         }
         Some("users_company_id_email_key") => {
             "There is an account with this e-mail address. Sign in instead."

@@ -89,6 +89,12 @@ impl TenantScope {
         TenantKey(format!("links_asked:{{{}}}:{hash}:{hour}", self.tag()))
     }
 
+    /// How often the DNS was asked for the records of the company's names in a minute (Unix time / 60): a counter.
+    #[must_use]
+    pub fn key_domain_checks(&self, minute: u64) -> TenantKey {
+        TenantKey(format!("domain_checks:{{{}}}:{minute}", self.tag()))
+    }
+
     /// How many codes of a second step a person tried in an hour (Unix time / 3600): a counter.
     #[must_use]
     pub fn key_codes_tried(&self, user: UserId, hour: u64) -> TenantKey {

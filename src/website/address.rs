@@ -144,7 +144,7 @@ impl Address {
 
 /// Whether a host name (RFC 1123) is one of the public DNS: with a dot, a last label that is no number in any spelling
 /// (WHATWG URL, "ends in a number"), and none that only inner networks know.
-fn is_public(name: &str) -> bool {
+pub(crate) fn is_public(name: &str) -> bool {
     let mut labels = name.rsplit('.');
     let last = labels.next().unwrap_or_default();
     let is_name =

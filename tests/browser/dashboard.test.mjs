@@ -9,7 +9,7 @@ import { accessible, addEntry, ask, browser, clean, company, desk, find, fits, p
 after(() => browser.close());
 
 const TABS = [
-  "Overview", "Inbox", "Leads", "Checklist", "Knowledge", "Agents", "Contexts", "Website", "Services", "Hours", "Chat widget", "Models",
+  "Overview", "Inbox", "Leads", "Checklist", "Knowledge", "Agents", "Contexts", "Website", "Services", "Hours", "Chat widget", "Domains", "Models",
   "Budget", "Usage", "Plan", "Office", "Settings", "Team", "Notifications", "API keys", "Webhooks", "Audit log", "Security",
 ];
 

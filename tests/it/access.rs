@@ -10,6 +10,7 @@ use bulkhead::routes::{ROUTES, Role, Route, Run};
 use bulkhead::totp::{code, step};
 use bulkhead_tests::company::{Company, PASSWORD, Visitor, form, kind, unbase32, with};
 use bulkhead_tests::described::check;
+use bulkhead_tests::dns;
 use bulkhead_tests::stand::Stand;
 use bulkhead_tests::tally::tally;
 use bulkhead_tests::token::{Token, claims, now_s};
@@ -329,6 +330,7 @@ impl<'company> World<'company> {
                  returning api_key_id::text"
             }
             (_, path) if path.starts_with("/v1/webhooks/{id}") => return webhook(self.acme).await,
+            (_, path) if path.starts_with("/v1/domains/{id}") => return domain(self.acme).await,
             (_, "/v1/deliveries/{id}/replay") => return delivery(self.acme).await,
             ("GET", "/pages/{id}") => return "services".to_owned(),
             (_, "/v1/visitors/{id}") => {
@@ -393,6 +395,7 @@ impl<'company> World<'company> {
                 | "/v1/invitations/{id}/resend"
                 | "/v1/webhooks/{id}/secret"
                 | "/v1/webhooks/{id}/test"
+                | "/v1/domains/{id}/verify"
                 | "/v1/deliveries/{id}/replay",
             ) => {
                 return None;
@@ -400,6 +403,11 @@ impl<'company> World<'company> {
             ("POST", "/v1/webhooks") => {
                 // A company may have ten.
                 self.acme.rows("delete from webhooks where company_id = $1::text::uuid returning 1").await;
+                office(method, &path, &unique)?
+            }
+            ("POST", "/v1/domains") => {
+                // A company may have five.
+                self.acme.rows("delete from domains where company_id = $1::text::uuid returning 1").await;
                 office(method, &path, &unique)?
             }
             ("POST", "/v1/signup" | "/signup") => json!({
@@ -545,6 +553,16 @@ pub(super) async fn webhook(company: &Company) -> String {
     made["webhook"]["webhook_id"].as_str().unwrap().to_owned()
 }
 
+/// The only domain of a company's, new and with its record in the DNS.
+pub(super) async fn domain(company: &Company) -> String {
+    company.rows("delete from domains where company_id = $1::text::uuid returning 1").await;
+    let new = json!({ "host": format!("www.{}.com", uuid::Uuid::new_v4().simple()) });
+    let made = company.owner(Method::POST, "/v1/domains", Some(new), 201).await;
+    let text = |name: &str| made[name].as_str().unwrap();
+    dns::put(&company.stand.website, text("txt_name"), &[text("txt_value")]);
+    text("domain_id").to_owned()
+}
+
 /// A delivery that it has taken.
 pub(super) async fn delivery(company: &Company) -> String {
     webhook(company).await;
@@ -590,6 +608,7 @@ pub(super) fn kept(path: &str) -> Option<(&'static str, &'static str)> {
         | "/v1/webhooks/{id}/secret"
         | "/v1/webhooks/{id}/test"
         | "/v1/webhooks/{id}/deliveries" => ("webhooks", "webhook_id"),
+        "/v1/domains/{id}" | "/v1/domains/{id}/verify" => ("domains", "domain_id"),
         "/v1/deliveries/{id}/replay" => ("outbox", "delivery_id"),
         "/v1/visitors/{id}" => ("conversations", "visitor_id"),
         "/v1/knowledge/drafts/{id}" | "/v1/knowledge/drafts/{id}/approve" => ("knowledge_drafts", "draft_id"),
@@ -653,6 +672,7 @@ pub(super) fn office(method: &str, path: &str, unique: &str) -> Option<Value> {
             let url = Stand::get().website.url(bulkhead_tests::website::PLAIN);
             json!({ "url": format!("{url}?{slug}"), "events": ["budget.spent"] })
         }
+        ("POST", "/v1/domains") => json!({ "host": format!("www.{unique}.com") }),
         ("PATCH", "/v1/webhooks/{id}") => json!({ "enabled": true }),
         ("POST", "/v1/agents/{id}/try") => json!({ "message": "Do you fix leaks?" }),
         ("POST", "/v1/site-preview") => json!({ "title": "News", "body": "Nothing new." }),

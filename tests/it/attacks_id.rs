@@ -306,6 +306,7 @@ pub(super) fn body(route: &Route) -> Option<Value> {
             | "/v1/invitations/{id}/resend"
             | "/v1/webhooks/{id}/secret"
             | "/v1/webhooks/{id}/test"
+            | "/v1/domains/{id}/verify"
             | "/v1/deliveries/{id}/replay"
             | "/v1/account/verification",
         ) => {

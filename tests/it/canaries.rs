@@ -31,6 +31,8 @@ const FIXED: &[&str] = &[
     "companies.slug",
     "companies.status",
     "companies.time_zone",
+    "domains.host",
+    "domains.token",
     "glossary_terms.origin",
     "follow_up_steps.message",
     "gpt_contexts.kind",

@@ -30,6 +30,7 @@ const CREATING: &[(&str, &str)] = &[
     ("/v1/lead-questions", "lead_questions"),
     ("/v1/quick-replies", "quick_replies"),
     ("/v1/webhooks", "webhooks"),
+    ("/v1/domains", "domains"),
 ];
 
 /// Those of them whose form shows a secret, to one of several that come at once.
@@ -66,6 +67,7 @@ const OTHERS: &[(&str, &str)] = &[
     ("/v1/cron", "harmless to repeat"),
     ("/v1/webhooks/{id}/secret", "each takes the place of the one before; the next one mends a lost answer"),
     ("/v1/webhooks/{id}/test", "says itself that nothing happened"),
+    ("/v1/domains/{id}/verify", "harmless to repeat: the record is there or not"),
     ("/v1/deliveries/{id}/replay", "a delivery that waits goes on waiting; its receiver knows it by its id"),
     ("/v1/notices/{id}/seen", "harmless to repeat"),
     ("/v1/providers/{id}/test", "asks the provider and stores nothing but that it did"),

@@ -8,7 +8,7 @@ use bulkhead_tests::stand::Stand;
 use http::Method;
 use serde_json::{Value, json};
 
-use super::access::{delivery, draft, kept, office, twin, unanswered, webhook};
+use super::access::{delivery, domain, draft, kept, office, twin, unanswered, webhook};
 
 fn without_request_id(mut value: Value) -> Value {
     if let Some(problem) = value.as_object_mut() {
@@ -37,6 +37,7 @@ async fn id_of(company: &Company, route: &Route) -> String {
         "/v1/providers/{id}" | "/v1/providers/{id}/test" => ("providers", "provider_id"),
         "/v1/api-keys/{id}" => ("api_keys", "api_key_id"),
         path if path.starts_with("/v1/webhooks/{id}") => return webhook(company).await,
+        path if path.starts_with("/v1/domains/{id}") => return domain(company).await,
         "/v1/deliveries/{id}/replay" => return delivery(company).await,
         path if path.starts_with("/v1/knowledge/drafts/{id}") => return draft(company).await,
         path if path.starts_with("/v1/unanswered/{id}") => return unanswered(company).await,

@@ -30,6 +30,7 @@ pub(super) const KEPT: &[&str] = &[
     "contacts",
     "conversation_notes",
     "conversations",
+    "domains",
     "follow_up_steps",
     "glossary_terms",
     "gpt_contexts",

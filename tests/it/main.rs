@@ -30,6 +30,7 @@ mod deletion;
 mod demo;
 mod desk;
 mod doctor;
+mod domains;
 mod edge;
 mod faults;
 mod fuzz;

@@ -89,9 +89,11 @@ fn hosts(settings: &[(String, String)]) -> Vec<String> {
             _ => {}
         }
     }
-    for (name, host) in
-        [("OPENAI_URL", "https://api.openai.com"), ("ANTHROPIC_URL", "https://api.anthropic.com")]
-    {
+    for (name, host) in [
+        ("OPENAI_URL", "https://api.openai.com"),
+        ("ANTHROPIC_URL", "https://api.anthropic.com"),
+        ("DNS_URL", "https://cloudflare-dns.com"),
+    ] {
         if !settings.iter().any(|(other, _)| other == name) {
             hosts.push(host.to_owned());
         }
@@ -250,6 +252,7 @@ mod tests {
                 "http://models.example",
                 "https://models.example",
                 "https://api.openai.com",
+                "https://cloudflare-dns.com",
             ]
         );
         assert!(made.get("variables").is_none() && made.get("trigger").is_some());
