@@ -21,6 +21,7 @@ use crate::params;
 use crate::platform::{Body, Level, Platform};
 use crate::retention;
 use crate::routes::{App, Call, json as answer, serve};
+use crate::tenant::postgres::{Batch, Outcomes};
 use crate::tenant::{TenantScope, TenantSql, auth};
 
 /// Which companies a round visits.
@@ -102,8 +103,14 @@ pub async fn scheduled(app: Rc<App>, platform: Rc<dyn Platform>, token: Option<&
 async fn ask(scope: &TenantScope, due: &mut Option<DueSince>) -> Result<Vec<Drift>, Error> {
     let mut batch = scope.batch();
     let since = outbox::due_since(&mut batch);
-    *due = batch.send().await?.maybe(since)?;
+    *due = sent(scope, batch).await?.maybe(since)?;
     Ok(Vec::new())
+}
+
+async fn sent(scope: &TenantScope, batch: Batch<'_>) -> Result<Outcomes, Error> {
+    batch.send().await.inspect_err(|error| {
+        scope.log(Level::Error, "round: the database did not answer", &format!("{error:?}"));
+    })
 }
 
 /// Brings a company's last two days in line, and tells where Redis and the ledger differ though no turn is on its way, and since
@@ -120,10 +127,7 @@ async fn visit(scope: &TenantScope, due: &mut Option<DueSince>) -> Result<Vec<Dr
     batch.run(OUTBOX_EXPIRE, params![]);
     let old = retention::Due::ask(&mut batch);
     let since = outbox::due_since(&mut batch);
-    let outcome = batch.send().await;
-    let mut rows = outcome.inspect_err(|error| {
-        scope.log(Level::Error, "round: the database did not answer", &format!("{error:?}"));
-    })?;
+    let mut rows = sent(scope, batch).await?;
     *due = rows.maybe(since)?;
     let mut drifts = Vec::new();
     for (day, slot) in days.iter().zip(sums) {

@@ -88,16 +88,18 @@ pub async fn set(member: Member, call: Call) -> Result<Response<Body>, Error> {
 impl Windows {
     fn check(&self) -> Result<(), Error> {
         let ranges = [
-            ("conversations_days", self.conversations_days, 1, LONGEST),
-            ("leads_days", self.leads_days, 1, LONGEST),
-            ("memories_days", self.memories_days, 1, LONGEST),
-            ("drafts_days", self.drafts_days, 1, LONGEST),
-            ("deliveries_days", self.deliveries_days, 1, 30),
-            ("audit_days", self.audit_days, 90, LONGEST),
+            ("Conversations", "conversations_days", self.conversations_days, 1, LONGEST),
+            ("Leads", "leads_days", self.leads_days, 1, LONGEST),
+            ("What agents remember", "memories_days", self.memories_days, 1, LONGEST),
+            ("Drafts", "drafts_days", self.drafts_days, 1, LONGEST),
+            ("Deliveries", "deliveries_days", self.deliveries_days, 1, 30),
+            ("Audit log", "audit_days", self.audit_days, 90, LONGEST),
         ];
-        for (name, days, from, to) in ranges {
+        for (what, name, days, from, to) in ranges {
             if days.is_some_and(|days| !(from..=to).contains(&days)) {
-                return Err(Error::Invalid(format!("{name} takes {from} to {to} days, or null.")));
+                return Err(Error::Invalid(format!(
+                    "{what} ({name}): from {from} to {to} days, or nothing to keep all of it."
+                )));
             }
         }
         Ok(())

@@ -46,7 +46,7 @@ pub async fn show(member: Member, call: Call) -> Result<Response<Body>, Error> {
 fn retention(windows: &Value) -> Form {
     let days =
         |name: &'static str, kept: &str, label: &str| Field::line("number", name, label, windows.text(kept));
-    Form::new("", "/dashboard/retention", "Save days")
+    Form::new("", "/dashboard/retention", "Set days")
         .with(
             days("conversations_days:nullable", "conversations_days", "Conversations, days after the last message")
                 .help("With all that was said, noted and rated in them. What they cost stays in the budget's figures."),

@@ -96,16 +96,15 @@ fn memory(company: &Company, conversation: &str) -> String {
 
 /// Tables of the company in which a text stands in any column.
 pub(super) async fn found(company: &Company, text: &str) -> Vec<String> {
-    let mut found = Vec::new();
-    for table in company.tables().await {
-        let sql = format!(
-            "select from {table} r where company_id = $1::text::uuid and strpos(r::text, '{text}') > 0 limit 1"
-        );
-        if !company.rows(&sql).await.is_empty() {
-            found.push(table);
-        }
-    }
-    found
+    let tables = company.tables().await;
+    let each = tables.iter().map(|table| {
+        format!(
+            "select '{table}' where exists (
+                 select from {table} r where company_id = $1::text::uuid and strpos(r::text, '{text}') > 0)"
+        )
+    });
+    let sql = format!("{} order by 1", each.collect::<Vec<_>>().join(" union all "));
+    company.rows(&sql).await.iter().map(|row| row.get(0)).collect()
 }
 
 #[tokio::test]
