@@ -1,5 +1,5 @@
-//! The round: goes from company to company and brings Redis in line with the ledger; what has expired goes, and what is due in
-//! the outbox is delivered; companies' own domains are looked up in the DNS.
+//! The round: goes from company to company and brings Redis in line with the ledger; what has expired or is older than the company
+//! keeps it goes, what is due in the outbox is delivered, and companies' own domains are looked up in the DNS.
 //!
 //! It never reads one company's data in another's scope: each company is visited in a scope of its own.
 
@@ -20,30 +20,46 @@ use crate::links::EXPIRED_LINKS_REMOVE;
 use crate::outbox::{self, DueSince, OUTBOX_EXPIRE};
 use crate::params;
 use crate::platform::{Body, Level, Platform};
+use crate::retention;
 use crate::routes::{App, Call, json as answer, serve};
+use crate::tenant::postgres::{Batch, Outcomes};
 use crate::tenant::{TenantScope, TenantSql, auth};
 
-/// Companies that one call visits: two requests each, and hosted runtimes allow so many a call.
+/// Which companies a round visits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Only {
+    /// All active ones.
+    Active,
+    /// Those of them with a delivery that is due.
+    Due,
+}
+
+/// Companies that one call visits: a few requests each, and hosted runtimes allow so many a call.
 const PAGE: u32 = 100;
 
-/// `POST /v1/cron`: visits the next companies after the one named, and says where to go on.
+/// `POST /v1/cron`: visits the next companies after the one named, and says where to go on. With `due` it visits only those with a
+/// delivery that is due, and only delivers: cheap enough for each minute.
 ///
 /// # Errors
 /// [`Error::Invalid`] for the body.
 pub async fn round(call: Call) -> Result<Response<Body>, Error> {
     let from = call.json::<From>().await?;
-    let scopes = auth::round(&call, from.after.unwrap_or_else(CompanyId::nil), PAGE).await?;
+    let only = if from.due == Some(true) { Only::Due } else { Only::Active };
+    let scopes = auth::round(&call, only, from.after.unwrap_or_else(CompanyId::nil), PAGE).await?;
     let next = scopes.last().map(TenantScope::company_id);
     let next = next.filter(|_| scopes.len() == PAGE as usize);
     let mut visited = Vec::with_capacity(scopes.len());
     let (mut due, mut domains) = (Vec::new(), Vec::new());
     for scope in scopes {
-        let (mut since, mut names) = (None, Vec::new());
-        visited.push(visit(&scope, &mut since, &mut names).await);
-        if !names.is_empty() {
-            domains.push((scope.aside(), names));
+        let mut found = Found::default();
+        visited.push(match only {
+            Only::Active => visit(&scope, &mut found).await,
+            Only::Due => ask(&scope, &mut found).await,
+        });
+        if !found.names.is_empty() {
+            domains.push((scope.aside(), found.names));
         }
-        due.extend(since.map(|since| (scope, since)));
+        due.extend(found.since.map(|since| (scope, since)));
     }
     outbox::deliver_round(due);
     watch::look_round(domains);
@@ -55,15 +71,16 @@ pub async fn round(call: Call) -> Result<Response<Body>, Error> {
     )
 }
 
-/// Goes round all companies, page after page, as who calls `POST /v1/cron` with this token: for a runtime that wakes the worker
-/// by a schedule. What it brought is in the log.
-pub async fn scheduled(app: Rc<App>, platform: Rc<dyn Platform>, token: Option<&str>) {
+/// Goes round all companies, or those with something due, page after page, as who calls `POST /v1/cron` with this token: for a runtime
+/// that wakes the worker by a schedule. What it brought is in the log.
+pub async fn scheduled(app: Rc<App>, platform: Rc<dyn Platform>, token: Option<&str>, only: Only) {
     let Some(token) = token else {
         platform.log(Level::Error, "the round was not made: the setting CRON_TOKEN is missing");
         return;
     };
     let url = format!("{}/v1/cron", app.config.root.url());
-    let mut from = json!({});
+    let due = only == Only::Due;
+    let mut from = json!({ "due": due });
     loop {
         let request = http::Request::post(&url)
             .header(CONTENT_TYPE, "application/json")
@@ -81,19 +98,37 @@ pub async fn scheduled(app: Rc<App>, platform: Rc<dyn Platform>, token: Option<&
             return;
         };
         match told.get("next").filter(|next| !next.is_null()) {
-            Some(next) => from = json!({ "after": next }),
+            Some(next) => from = json!({ "due": due, "after": next }),
             None => return,
         }
     }
 }
 
-/// Brings a company's last two days in line, and tells where Redis and the ledger differ though no turn is on its way, and since
-/// when something is `due` in its outbox, and which of its `names` are to be looked up.
-async fn visit(
-    scope: &TenantScope,
-    due: &mut Option<DueSince>,
-    names: &mut Vec<watch::Due>,
-) -> Result<Vec<Drift>, Error> {
+/// What is to be done for a company once the round is answered.
+#[derive(Default)]
+struct Found {
+    /// Since when something is due in its outbox.
+    since: Option<DueSince>,
+    /// Which of its names are to be looked up.
+    names: Vec<watch::Due>,
+}
+
+/// What is due in a company's outbox: all that the round of each minute asks.
+async fn ask(scope: &TenantScope, found: &mut Found) -> Result<Vec<Drift>, Error> {
+    let mut batch = scope.batch();
+    let since = outbox::due_since(&mut batch);
+    found.since = sent(scope, batch).await?.maybe(since)?;
+    Ok(Vec::new())
+}
+
+async fn sent(scope: &TenantScope, batch: Batch<'_>) -> Result<Outcomes, Error> {
+    batch.send().await.inspect_err(|error| {
+        scope.log(Level::Error, "round: the database did not answer", &format!("{error:?}"));
+    })
+}
+
+/// Brings a company's last two days in line, and tells where Redis and the ledger differ though no turn is on its way.
+async fn visit(scope: &TenantScope, found: &mut Found) -> Result<Vec<Drift>, Error> {
     let now_ms = scope.platform().now_ms();
     let days = [scope.day(now_ms), scope.day(now_ms.saturating_sub(24 * 3_600_000))];
     let [today, yesterday] = &days;
@@ -103,14 +138,12 @@ async fn visit(
     batch.run(EXPIRED_REMOVE, params![]);
     batch.run(EXPIRED_LINKS_REMOVE, params![]);
     batch.run(OUTBOX_EXPIRE, params![]);
+    let old = retention::Due::ask(&mut batch);
     let since = outbox::due_since(&mut batch);
-    let due_names = watch::due(&mut batch);
-    let outcome = batch.send().await;
-    let mut rows = outcome.inspect_err(|error| {
-        scope.log(Level::Error, "round: the database did not answer", &format!("{error:?}"));
-    })?;
-    *due = rows.maybe(since)?;
-    *names = rows.all(due_names)?;
+    let names = watch::due(&mut batch);
+    let mut rows = sent(scope, batch).await?;
+    found.since = rows.maybe(since)?;
+    found.names = rows.all(names)?;
     let mut drifts = Vec::new();
     for (day, slot) in days.iter().zip(sums) {
         let ledger = rows.one(slot)?;
@@ -128,6 +161,9 @@ async fn visit(
         let fact = format!("{day}: Redis {redis_microusd}, ledger {ledger_microusd} micro-dollars");
         scope.log(Level::Warn, "budget drifted", &fact);
     }
+    old.erase(scope, &mut rows).await.inspect_err(|error| {
+        scope.log(Level::Error, "round: what is too old was not erased", &format!("{error:?}"));
+    })?;
     Ok(drifts)
 }
 
@@ -135,6 +171,7 @@ async fn visit(
 #[serde(deny_unknown_fields)]
 struct From {
     after: Option<CompanyId>,
+    due: Option<bool>,
 }
 
 /// What the ledger says of a day and of its month up to it.

@@ -120,7 +120,8 @@ const LEDGER_ADD: TenantSql = crate::sql!(
          tokens = ledger_days.tokens + excluded.tokens, turns = ledger_days.turns + 1"
 );
 
-/// Notes each share of the day's money and the month's tokens that is passed now, once, and tells the company's people.
+/// Notes each share of the day's money and the month's tokens that is passed now, once, and tells the company's people of the
+/// highest.
 const ALERT_ADD: TenantSql = crate::sql!(
     "with alerted as (
          insert into budget_alerts (company_id, period, starts, percent, used, allowed)
@@ -143,16 +144,22 @@ const ALERT_ADD: TenantSql = crate::sql!(
          on conflict (company_id, period, starts, percent) do nothing
          returning company_id, period, starts, percent, used, allowed
      ),
+     highest as (
+         select distinct on (period) company_id, period, starts, percent, used, allowed
+         from alerted
+         where company_id = $1
+         order by period, percent desc
+     ),
      noticed as (
          insert into notices (company_id, notice_id, kind, body)
          select $1, gen_random_uuid(), 'budget',
                 case period when 'day' then format('%s %% of the day''s budget for model calls is used.', percent)
                             else format('%s %% of the month''s tokens are used.', percent) end
-         from alerted
+         from highest
          where company_id = $1
      )
      select t as delivery_id
-     from alerted a
+     from highest a
      cross join lateral tell(
          $1, gen_random_uuid(), case when a.percent < 100 then 'budget.nearly_spent' else 'budget.spent' end,
          jsonb_build_object('period', a.period, 'starts', a.starts, 'percent', a.percent, 'used', a.used, 'allowed', a.allowed)) t

@@ -45,6 +45,7 @@ pub mod openapi;
 pub mod outbox;
 pub mod providers;
 pub mod provisioning;
+pub mod retention;
 pub mod sessions;
 pub mod site;
 pub mod team;

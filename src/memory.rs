@@ -4,12 +4,13 @@
 
 use serde_json::Value;
 
-use crate::ids::{CompanyId, VisitorId};
+use crate::error::Error;
+use crate::ids::{CompanyId, ConversationId, VisitorId};
 use crate::knockout::{Wall, stands};
 use crate::llm::Turn;
 use crate::platform::Level;
-use crate::tenant::TenantSql;
 use crate::tenant::auth::Visitor;
+use crate::tenant::{TenantScope, TenantSql};
 
 /// One question and its answer, as Redis keeps them.
 #[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
@@ -60,6 +61,23 @@ impl Remembered {
         [Turn::User(self.question), Turn::answer(self.answer)]
     }
 }
+
+/// Forgets in Redis what was said in these conversations of late.
+///
+/// # Errors
+/// [`Error::Unavailable`] when Redis does not answer.
+pub(crate) async fn forget(scope: &TenantScope, conversations: &[ConversationId]) -> Result<(), Error> {
+    let keys: Vec<_> = conversations.iter().map(|conversation| scope.key_memory(*conversation)).collect();
+    if !keys.is_empty() {
+        scope.redis_eval(FORGET, &keys, &[]).await?;
+    }
+    Ok(())
+}
+
+const FORGET: &str = "
+for _, key in ipairs(KEYS) do redis.call('DEL', key) end
+return #KEYS
+";
 
 /// A memory, as Postgres keeps it.
 #[derive(serde::Deserialize)]

@@ -94,6 +94,7 @@ const AREAS: &[(&str, &str, &str)] = &[
     ("providers", "providers.read", "providers.write"),
     ("quick-replies", "questions.read", "questions.write"),
     ("replies", "replies.read", "replies.write"),
+    ("retention", "retention.read", "retention.write"),
     ("roles", "roles.read", "roles.write"),
     ("services", "services.read", "services.write"),
     ("site", "pages.read", "pages.write"),

@@ -8,6 +8,7 @@ use serde::Deserialize;
 use crate::error::Error;
 use crate::fields::Field;
 use crate::ids::{AuditId, ConversationId, MessageId, VisitorId};
+use crate::memory;
 use crate::params;
 use crate::platform::Body;
 use crate::routes::{Call, json as answer, no_content};
@@ -54,7 +55,8 @@ pub async fn export(member: Member, call: Call) -> Result<Response<Body>, Error>
 }
 
 /// `DELETE /v1/visitors/{id}`: conversations with all that was said, noted and rated in them, what agents remember of the visitor
-/// in Postgres and in Redis, how to reach them, and their leads. What model calls cost stays, without a word of them.
+/// in Postgres and in Redis, drafts that a model wrote for their questions, how to reach them, and their leads. What model calls
+/// cost stays, without a word of them.
 ///
 /// # Errors
 /// [`Error::NotFound`], [`Error::Unavailable`] when Redis does not answer: then nothing is gone yet.
@@ -63,13 +65,12 @@ pub async fn erase(member: Member, call: Call) -> Result<Response<Body>, Error> 
     let mut batch = member.scope.batch();
     let conversations = batch.add::<Had>(CONVERSATION_IDS, params![id]);
     let conversations = batch.send().await?.all(conversations)?;
-    let keys: Vec<_> = conversations.iter().map(|had| member.scope.key_memory(had.conversation_id)).collect();
-    if !keys.is_empty() {
-        member.scope.redis_eval(FORGET, &keys, &[]).await?;
-    }
+    let conversations: Vec<_> = conversations.iter().map(|had| had.conversation_id).collect();
+    memory::forget(&member.scope, &conversations).await?;
     let mut batch = member.scope.batch();
     let known = note(&member, &mut batch, "visitor.erased", id);
     for sql in [
+        DRAFTS_REMOVE,
         NOTICES_REMOVE,
         OUTBOX_REMOVE,
         CONVERSATIONS_REMOVE,
@@ -97,12 +98,6 @@ fn note(
 struct Had {
     conversation_id: ConversationId,
 }
-
-/// Forgets what was said in conversations of late.
-const FORGET: &str = "
-for _, key in ipairs(KEYS) do redis.call('DEL', key) end
-return #KEYS
-";
 
 const VISITOR_NOTE: TenantSql = crate::sql!(
     "insert into audit_events (company_id, event_id, actor, user_id, action, target)
@@ -174,6 +169,22 @@ const CONVERSATION_IDS: TenantSql = crate::sql!(
      where company_id = $1 and visitor_id = $2
      order by conversation_id desc
      limit 2000"
+);
+
+/// Drafts of a model's for questions that this visitor asked in vain, and nobody else.
+const DRAFTS_REMOVE: TenantSql = crate::sql!(
+    "delete from knowledge_drafts d
+     where d.company_id = $1 and d.source = 'model'
+       and d.unanswered_id in (
+               select text_digest(q.body)
+               from conversations c
+               join messages q on q.company_id = c.company_id and q.conversation_id = c.conversation_id and q.author = 'visitor'
+               where c.company_id = $1 and c.visitor_id = $2)
+       and not exists (select from messages a
+                       join messages q on q.company_id = a.company_id and q.message_id = a.answers
+                       join conversations c on c.company_id = q.company_id and c.conversation_id = q.conversation_id
+                       where a.company_id = $1 and a.source = 'none' and text_digest(q.body) = d.unanswered_id
+                         and c.visitor_id <> $2)"
 );
 
 const NOTICES_REMOVE: TenantSql = crate::sql!(

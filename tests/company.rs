@@ -209,6 +209,7 @@ impl Company {
              select company_id, text_digest(body), 'dismissed' from asked returning 1",
             "insert into budget_alerts (company_id, period, starts, percent, used, allowed)
              values ($1::text::uuid, 'day', '2026-11-22', 50, 1, 2) returning 1",
+            "insert into retention_settings (company_id, deliveries_days) values ($1::text::uuid, 30) returning 1",
         ] {
             self.rows(sql).await;
         }

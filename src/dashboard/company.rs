@@ -1,14 +1,17 @@
-//! The company itself on a page, for its owner: its name, its time zone, and its end.
+//! The company itself on a page, for its owner: its name, its time zone, for how long it keeps what, and its end.
 //!
-//! It never writes: [`crate::company`] does.
+//! It never writes: [`crate::company`] and [`crate::retention`] do.
 
 use http::Response;
+use serde_json::Value;
 
 use super::Frame;
 use super::view::{Field, Form, Part, Row as _, View, value};
 use crate::company;
 use crate::error::Error;
+use crate::params;
 use crate::platform::Body;
+use crate::retention::RETENTION_READ;
 use crate::routes::Call;
 use crate::tenant::auth::Member;
 
@@ -20,6 +23,9 @@ const TAB: &str = "/dashboard/company";
 /// As every batch.
 pub async fn show(member: Member, call: Call) -> Result<Response<Body>, Error> {
     let frame = Frame::new(&member.scope, &call, TAB);
+    let mut batch = member.scope.batch();
+    let windows = batch.add::<Value>(RETENTION_READ, params![]);
+    let windows = batch.send().await?.one(windows)?;
     let company = value(company::show(member).await?)?;
     let settings = Form::new("Name and time", TAB, "Save")
         .with(Field::line("text", "name", "Company's name", company.text("name")).needed())
@@ -31,9 +37,42 @@ pub async fn show(member: Member, call: Call) -> Result<Response<Body>, Error> {
     let address = Part::text("Address", company.text("url"));
     let view = View::new(frame, "Settings", "The company itself: what only owners change.")
         .part(Part::form(settings))
-        .part(address);
+        .part(address)
+        .part(Part::text("How long things are kept", KEPT).with(retention(&windows)));
     deletion(&company.text("delete_after")).into_iter().fold(view, View::part).draw()
 }
+
+/// The days for which each kind is kept; an empty field keeps it.
+fn retention(windows: &Value) -> Form {
+    let days =
+        |name: &'static str, kept: &str, label: &str| Field::line("number", name, label, windows.text(kept));
+    Form::new("", "/dashboard/retention", "Set days")
+        .with(
+            days("conversations_days:nullable", "conversations_days", "Conversations, days after the last message")
+                .help("With all that was said, noted and rated in them. What they cost stays in the budget's figures."),
+        )
+        .with(
+            days("leads_days:nullable", "leads_days", "Leads, days")
+                .help("Also those that are still open. A contact goes with the last lead."),
+        )
+        .with(
+            days("memories_days:nullable", "memories_days", "What agents remember of a visitor, days")
+                .help("Empty: 90 days, as always."),
+        )
+        .with(
+            days("drafts_days:nullable", "drafts_days", "A model's drafts for visitors' questions, days")
+                .help("They go earlier where the question goes with its conversation."),
+        )
+        .with(
+            days("deliveries_days:nullable", "deliveries_days", "Webhooks and mails that were sent or given up, days")
+                .help("From 1 to 30; empty: 30."),
+        )
+        .with(days("audit_days:nullable", "audit_days", "Audit log, days").help("At least 90."))
+}
+
+/// Above that form.
+const KEPT: &str = "An empty field keeps things. Whatever is older than the days given is deleted within hours, a little at a time, and \
+                    does not come back. Export what you need first.";
 
 /// What was asked for, and the form that asks for it or calls it off.
 fn deletion(after: &str) -> Vec<Part> {

@@ -89,6 +89,11 @@ export type Limits = {
   cheaper_models: boolean; knowledge_answers: boolean; platform_models: boolean; day: Day; spent_microusd: Microusd;
   month_tokens: Count;
 };
+/** Days for which each kind is kept; null: for ever, or until it ends by itself. */
+export type Retention = {
+  conversations_days: Count | null; leads_days: Count | null; memories_days: Count | null; drafts_days: Count | null;
+  deliveries_days: Count | null; audit_days: Count | null;
+};
 export type BudgetAlert = { period: string; starts: Day; percent: Count; used: Count; allowed: Count; created_at: Time };
 export type Lead = {
   lead_id: Id; visitor_id: Id; name: string; email: string | null; phone: string | null; message: string; status: string;
@@ -180,7 +185,7 @@ export type Api = {
     201: { company: { company_id: Id; slug: string; name: string; url: string }; user_id: Id };
   };
   "POST /v1/cron": {
-    takes: { after?: Id };
+    takes: { after?: Id; due?: boolean };
     200: { companies: Count; failed: Count; drifts: Json[]; next: Id | null };
   };
 
@@ -228,6 +233,14 @@ export type Api = {
   "PATCH /v1/company": { takes: { name?: string; slug?: string; time_zone?: string }; 200: { name: string; slug: string; time_zone: string; url: string } };
   "POST /v1/company/deletion": { takes: { password: string; days?: Count }; 200: { delete_after: Time } };
   "DELETE /v1/company/deletion": { 204: null };
+  "GET /v1/retention": { 200: Retention };
+  "PUT /v1/retention": {
+    takes: {
+      conversations_days?: Count; leads_days?: Count; memories_days?: Count; drafts_days?: Count; deliveries_days?: Count;
+      audit_days?: Count;
+    };
+    200: Retention;
+  };
   "GET /v1/visitors/{id}": {
     query: { after?: string };
     200: {

@@ -46,7 +46,7 @@ pub struct Assumed {
     /// Processor milliseconds of such a request.
     #[arg(long, default_value_t = 1.0)]
     pub other_request_ms: f64,
-    /// Rounds from company to company a month; as `wrangler.toml` says, one an hour.
+    /// Full rounds from company to company a month; as `wrangler.toml` says, one an hour. That of each minute is counted by itself.
     #[arg(long, default_value_t = 730.0)]
     pub rounds: f64,
     /// Months for which conversations are kept.

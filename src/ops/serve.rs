@@ -115,8 +115,9 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
 /// How long a part may take to end.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// How often the companies are gone round.
-const ROUND: Duration = Duration::from_secs(300);
+/// How often the companies with something due are gone round, and after how many of these rounds all of them.
+const ROUND: Duration = Duration::from_secs(60);
+const ALL_AFTER: u32 = 5;
 
 /// The settings in a file, by name: lines of `NAME=VALUE`; empty ones and those that begin with `#` say nothing.
 fn read(path: &Path) -> anyhow::Result<BTreeMap<String, String>> {
@@ -179,22 +180,23 @@ impl Worker {
             say("there is no CRON_TOKEN, so nobody goes round the companies");
             return std::future::pending().await;
         };
-        loop {
+        for number in (1..=ALL_AFTER).cycle() {
             sleep(ROUND).await;
-            if let Err(error) = self.round(token).await {
+            if let Err(error) = self.round(token, number < ALL_AFTER).await {
                 say(&format!("the round broke off: {error:#}"));
             }
         }
     }
 
-    async fn round(&self, token: &str) -> anyhow::Result<()> {
-        let mut from = json!({});
+    /// Once round all companies, or those with something due.
+    async fn round(&self, token: &str, due: bool) -> anyhow::Result<()> {
+        let mut from = json!({ "due": due });
         loop {
             let request = self.http.post(format!("{}/v1/cron", self.url)).header("host", &self.apex);
             let answer = request.bearer_auth(token).json(&from).send().await?.error_for_status()?;
             let told: Value = answer.json().await?;
             match told.get("next").filter(|next| !next.is_null()) {
-                Some(next) => from = json!({ "after": next }),
+                Some(next) => from = json!({ "due": due, "after": next }),
                 None => return Ok(()),
             }
         }

@@ -11,8 +11,8 @@ use crate::tenant::auth::{Member, Program, Visitor};
 use crate::{
     accounts, agents, api_keys, budget, calendar, chat, checklist, company, contexts, conversations, cron,
     domains, drafts, inbox, invitations, knowledge, labels, leads, ledger, links, notices, notifications,
-    openai_api, openapi, pages, pipeline, plan, providers, provisioning, questions, replies, roles, services,
-    sessions, site, team, terms, two_step, unanswered, updates, visitors, webhooks, widget,
+    openai_api, openapi, pages, pipeline, plan, providers, provisioning, questions, replies, retention,
+    roles, services, sessions, site, team, terms, two_step, unanswered, updates, visitors, webhooks, widget,
 };
 
 /// The routes. The order is that of the API's page; the first match wins, and no two match the same request.
@@ -130,6 +130,16 @@ pub static ROUTES: &[Route] = &[
     }),
     page(Role::Owner, "POST", "/dashboard/company/deletion/remove", "Call it off", |m, _| {
         Box::pin(then(company::deletion::cancel(m), "/dashboard/company", "staying"))
+    }),
+    // For how long it keeps what.
+    member(Role::Admin, "GET", "/v1/retention", "For how many days each kind of data is kept", |m, _| {
+        Box::pin(retention::show(m))
+    }),
+    member(Role::Owner, "PUT", "/v1/retention", "Set for how many days each kind is kept", |m, call| {
+        Box::pin(retention::set(m, call))
+    }),
+    page(Role::Owner, "POST", "/dashboard/retention", "The same as a form", |m, call| {
+        Box::pin(then(retention::set(m, call), "/dashboard/company", "saved"))
     }),
     // What it has of one visitor, for whoever asks about their own data.
     member(Role::Admin, "GET", "/v1/visitors/{id}", "All that there is of a visitor", |m, call| {

@@ -13,6 +13,7 @@ use super::token::Bearer;
 use super::{Actor, Company, Repeat, TenantScope, postgres, redis};
 use crate::api_keys::{self, KeyScope};
 use crate::config::Place;
+use crate::cron::Only;
 use crate::error::Error;
 use crate::ids::{ApiKeyId, CompanyId, SessionId, UserId, VisitorId};
 use crate::params;
@@ -217,13 +218,19 @@ pub(crate) fn operator(call: &Call) -> Result<(), Error> {
     if digest(token)? == digest(given)? { Ok(()) } else { Err(Error::NotFound) }
 }
 
-/// Scopes of the companies after one, in the order of their ids, for the round that looks after all of them.
+/// Scopes of the companies after one, in the order of their ids, for the round that looks after all of them, or after those with
+/// something due.
 ///
 /// # Errors
 /// [`Error::Unavailable`] when the database does not answer.
-pub(crate) async fn round(call: &Call, last: CompanyId, how_many: u32) -> Result<Vec<TenantScope>, Error> {
+pub(crate) async fn round(
+    call: &Call,
+    only: Only,
+    last: CompanyId,
+    how_many: u32,
+) -> Result<Vec<TenantScope>, Error> {
     let database = &call.app.config.secrets.database;
-    let companies = postgres::companies_after(&*call.platform, database, last, how_many).await?;
+    let companies = postgres::companies_after(&*call.platform, database, only, last, how_many).await?;
     companies.into_iter().map(|company| scope(call, company, Actor::Anyone)).collect()
 }
 

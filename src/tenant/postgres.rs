@@ -16,6 +16,7 @@ use serde_json::Value;
 use super::rows::{Outcome, bytea_text};
 use super::{Actor, Company, TenantScope, TenantSql, required};
 use crate::config::{ConfigError, DATABASE_TIMEOUT_MS, REPLY_LIMIT};
+use crate::cron::Only;
 use crate::error::Error;
 use crate::fields::{Field, FieldError};
 use crate::ids::CompanyId;
@@ -403,15 +404,20 @@ pub(super) async fn company_by_host(
 const COMPANY_BY_HOST: &str =
     "select company_id, slug, name, industry, utc_offset_minutes from company_by_host($1, $2)";
 
-/// The companies after one, in the order of their ids: for work that goes from one to the next.
+/// The companies after one, in the order of their ids, or those with something due: for work that goes from one to the next.
 pub(super) async fn companies_after(
     platform: &dyn Platform,
     endpoint: &Endpoint,
+    only: Only,
     last: CompanyId,
     how_many: u32,
 ) -> Result<Vec<Company>, Error> {
     let params = vec![last.to_string().into(), how_many.into()];
-    let query = Query { query: COMPANIES_AFTER.into(), params };
+    let sql = match only {
+        Only::Active => COMPANIES_AFTER,
+        Only::Due => COMPANIES_DUE,
+    };
+    let query = Query { query: sql.into(), params };
     let outcome = endpoint.send(platform, &[query]).await?.into_iter().next();
     let outcome = outcome.ok_or_else(|| Error::Internal("the database answered no statement".into()))?;
     outcome.into_rows().map_err(|error| Error::Internal(format!("companies_after: {error}")))
@@ -420,6 +426,10 @@ pub(super) async fn companies_after(
 /// The other question across companies; like the first it goes through a `security definer` function.
 const COMPANIES_AFTER: &str =
     "select company_id, slug, name, industry, utc_offset_minutes from companies_after($1, $2)";
+
+/// The same question, of those with a delivery that is due.
+const COMPANIES_DUE: &str =
+    "select company_id, slug, name, industry, utc_offset_minutes from companies_due($1, $2)";
 
 /// The industries that a company can start from: platform data, the same for everybody.
 pub(crate) async fn industries(call: &crate::routes::Call) -> Result<Vec<Industry>, Error> {

@@ -20,3 +20,23 @@ test("an owner renames the company, asks for its end and calls it off", async ()
   await page.getByLabel("Your password").waitFor();
   clean(page, owner.url);
 });
+
+test("an owner says how long things are kept, and takes it back", async () => {
+  const [page, owner] = await desk("florist");
+  await tab(page, "Settings");
+  await page.getByText("An empty field keeps things.").waitFor();
+  const conversations = page.getByLabel("Conversations, days after the last message"), audit = page.getByLabel("Audit log, days");
+  assert.equal(await conversations.inputValue(), "");
+  await conversations.fill("365");
+  await audit.fill("30");
+  await page.getByRole("button", { name: "Set days" }).click();
+  await page.getByText("Audit log (audit_days): from 90 to 3650 days, or nothing to keep all of it.").waitFor();
+  await page.goto(`${owner.url}/dashboard/company`);
+  await conversations.fill("365");
+  await audit.fill("90");
+  await press(page, "Set days", "Saved.");
+  assert.deepEqual([await conversations.inputValue(), await audit.inputValue()], ["365", "90"]);
+  await audit.fill("");
+  await press(page, "Set days", "Saved.");
+  assert.deepEqual([await conversations.inputValue(), await audit.inputValue()], ["365", ""]);
+});

@@ -534,6 +534,7 @@ pub(super) fn twin(route: &Route) -> (&'static str, String) {
     let path = format!("/v1/{path}");
     match (route.method, path.strip_suffix("/remove")) {
         ("POST", Some(path)) => ("DELETE", path.to_owned()),
+        ("POST", None) if path == "/v1/retention" => ("PUT", path),
         ("POST", None)
             if path.ends_with("/{id}")
                 || ["/v1/budget", "/v1/company", "/v1/hours", "/v1/widget-settings"].contains(&&*path) =>
@@ -698,6 +699,7 @@ pub(super) fn office(method: &str, path: &str, unique: &str) -> Option<Value> {
         ("POST", "/v1/unanswered/{id}/answer") => {
             json!({ "category": "faq", "question": slug, "answer": "Yes." })
         }
+        ("PUT", "/v1/retention") => json!({ "deliveries_days": 30, "audit_days": 3_650 }),
         ("POST", "/v1/templates/updates") => json!({ "accept": [] }),
         _ => return None,
     })

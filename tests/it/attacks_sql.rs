@@ -199,12 +199,14 @@ async fn the_worker_s_role_cannot_shed_its_policies() {
         (told.len(), columns),
         (1, vec!["company_id", "slug", "name", "industry", "utc_offset_minutes"])
     );
-    // And the other one: who there is, which is public, a page at a time.
-    let nil = "select * from companies_after('00000000-0000-0000-0000-000000000000', 100000)";
-    let told = client.query(nil, &[]).await.unwrap();
-    let columns: Vec<&str> = told[0].columns().iter().map(|column| column.name()).collect();
-    assert!(told.len() <= 500);
-    assert_eq!(columns, ["company_id", "slug", "name", "industry", "utc_offset_minutes"]);
+    // And the other two: who there is, which is public, a page at a time; of the second, only those with something due.
+    for function in ["companies_after", "companies_due"] {
+        let nil = format!("select * from {function}('00000000-0000-0000-0000-000000000000', 100000)");
+        let asked = client.prepare(&nil).await.unwrap();
+        let columns: Vec<&str> = asked.columns().iter().map(|column| column.name()).collect();
+        assert_eq!(columns, ["company_id", "slug", "name", "industry", "utc_offset_minutes"]);
+        assert!(client.query(&asked, &[]).await.unwrap().len() <= 500);
+    }
     for pattern in ["%", "_%", "*", "", "' or true --"] {
         assert!(
             client.query("select * from company_by_host($1, 'slug')", &[&pattern]).await.unwrap().is_empty()

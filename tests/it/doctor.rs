@@ -84,6 +84,11 @@ async fn the_doctor_finds_what_is_wrong_and_nothing_else() {
             "wrong    row-level security: not in force on leads",
         ),
         (
+            "alter policy aged on audit_events rename to gone",
+            "alter policy gone on audit_events rename to aged",
+            "wrong    row-level security: not in force on audit_events",
+        ),
+        (
             "revoke select on leads from bulkhead_runtime",
             "grant select on leads to bulkhead_runtime",
             "wrong    worker's grants: bulkhead_runtime may not read leads",
@@ -116,5 +121,5 @@ async fn the_doctor_finds_what_is_wrong_and_nothing_else() {
         assert!(!well && said.contains(expected) && said.contains("to mend it: "), "{breaks}: {said}");
         found += 1;
     }
-    tally("lifecycle", "broken deployments found out by the doctor", found, 17);
+    tally("lifecycle", "broken deployments found out by the doctor", found, 18);
 }

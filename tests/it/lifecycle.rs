@@ -58,6 +58,7 @@ pub(super) const KEPT: &[&str] = &[
     "quick_replies",
     "recovery_codes",
     "removals",
+    "retention_settings",
     "role_permissions",
     "search_synonyms",
     "services",

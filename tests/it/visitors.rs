@@ -60,6 +60,17 @@ async fn leave(company: &Company, visitor: &Visitor<'_>) -> Left {
                 jsonb_build_object('lead_id', l.lead_id, 'name', 'WORD'), u.user_id
          from leads l join contacts k using (company_id, contact_id) join users u using (company_id)
          where company_id = $1::text::uuid and k.visitor_id = 'ID' limit 1 returning 1",
+        // What a model wrote for what only they asked.
+        "with asked as (
+             insert into messages (company_id, message_id, conversation_id, author, body)
+             select company_id, ('ffffffff' || substr(gen_random_uuid()::text, 9))::uuid, conversation_id, 'visitor', 'Do you mend WORD?'
+             from conversations where company_id = $1::text::uuid and visitor_id = 'ID' returning company_id, body
+         )
+         insert into knowledge_drafts (company_id, draft_id, category_id, source, question, answer, unanswered_id)
+         select a.company_id, gen_random_uuid(), k.category_id, 'model', a.body, 'WORD: yes.', text_digest(a.body)
+         from asked a
+         cross join lateral (select category_id from knowledge_categories where company_id = a.company_id limit 1) k
+         returning 1",
         "insert into tool_calls (company_id, message_id, call, tool, arguments, outcome, done)
          select m.company_id, m.message_id, 99, 'look_up_knowledge', '{\"query\": \"WORD\"}', 'Of WORD.', true
          from messages m join conversations c using (company_id, conversation_id)
@@ -84,17 +95,16 @@ fn memory(company: &Company, conversation: &str) -> String {
 }
 
 /// Tables of the company in which a text stands in any column.
-async fn found(company: &Company, text: &str) -> Vec<String> {
-    let mut found = Vec::new();
-    for table in company.tables().await {
-        let sql = format!(
-            "select from {table} r where company_id = $1::text::uuid and strpos(r::text, '{text}') > 0 limit 1"
-        );
-        if !company.rows(&sql).await.is_empty() {
-            found.push(table);
-        }
-    }
-    found
+pub(super) async fn found(company: &Company, text: &str) -> Vec<String> {
+    let tables = company.tables().await;
+    let each = tables.iter().map(|table| {
+        format!(
+            "select '{table}' where exists (
+                 select from {table} r where company_id = $1::text::uuid and strpos(r::text, '{text}') > 0)"
+        )
+    });
+    let sql = format!("{} order by 1", each.collect::<Vec<_>>().join(" union all "));
+    company.rows(&sql).await.iter().map(|row| row.get(0)).collect()
 }
 
 #[tokio::test]
@@ -112,11 +122,11 @@ async fn a_visitor_s_data_is_shown_and_erased_and_nobody_else_s() {
     for part in ["contact", "identity", "leads", "conversations", "notes", "memories", "messages"] {
         assert!(!shown[part].as_array().unwrap().is_empty(), "{part}: {shown}");
     }
-    assert_eq!((shown["messages"].as_array().unwrap().len(), &shown["more"]), (2, &json!(false)));
+    assert_eq!((shown["messages"].as_array().unwrap().len(), &shown["more"]), (3, &json!(false)));
     let text = shown.to_string();
     assert!(text.contains(&vera.word) && !text.contains(&walt.word), "{text}");
     // What comes after the last message is nothing more, and all else is as it was.
-    let last = shown["messages"][1]["message_id"].as_str().unwrap();
+    let last = shown["messages"][2]["message_id"].as_str().unwrap();
     let rest = acme.owner(Method::GET, &format!("{}?after={last}", path(&vera)), None, 200).await;
     assert_eq!(rest["messages"], json!([]));
     acme.owner(Method::GET, &format!("{}?after=x", path(&vera)), None, 400).await;
@@ -125,6 +135,7 @@ async fn a_visitor_s_data_is_shown_and_erased_and_nobody_else_s() {
     for table in [
         "contacts",
         "conversation_notes",
+        "knowledge_drafts",
         "leads",
         "memories",
         "message_ratings",

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use bulkhead::App;
 use bulkhead::config::{Config, ConfigError};
+use bulkhead::cron::Only;
 use bulkhead::platform::{Body, BodyError, Level, Outbound, Platform, SendError};
 use bytes::Bytes;
 use futures_util::future::LocalBoxFuture;
@@ -41,15 +42,21 @@ async fn fetch(
     outgoing(response)
 }
 
-/// Wakes by the schedule in `wrangler.toml` and goes round the companies.
+/// Wakes by the schedules in `wrangler.toml` and goes round the companies: each minute those with something due, else all.
 #[worker::event(scheduled)]
-async fn scheduled(_: worker::ScheduledEvent, env: worker::Env, context: worker::ScheduleContext) {
+async fn scheduled(event: worker::ScheduledEvent, env: worker::Env, context: worker::ScheduleContext) {
     let platform = Rc::new(Workers { context: Context::Schedule(context) });
+    let only = if event.cron() == EACH_MINUTE { Only::Due } else { Only::Active };
     match app(&env) {
-        Ok(app) => bulkhead::cron::scheduled(app, platform, setting(&env, "CRON_TOKEN").as_deref()).await,
+        Ok(app) => {
+            bulkhead::cron::scheduled(app, platform, setting(&env, "CRON_TOKEN").as_deref(), only).await
+        }
         Err(error) => platform.log(Level::Error, &format!("the settings are not usable: {error}")),
     }
 }
+
+/// The schedule of the round that only delivers, as `wrangler.toml` spells it.
+const EACH_MINUTE: &str = "* * * * *";
 
 thread_local! {
     /// Parsed settings and bounded caches: the one thing that outlives a request in an isolate.

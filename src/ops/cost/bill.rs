@@ -29,7 +29,9 @@ pub struct Line {
     pub how: String,
 }
 
-/// Redis commands of a visit by the round, which has two days to bring in line: a script, and the one command in it.
+/// Rounds a month that only visit companies with something due, one a minute: a request of the worker's each, and no Redis command.
+const MINUTES: f64 = HOURS * 60.0;
+/// Redis commands of a visit by the full round, which has two days to bring in line: a script, and the one command in it.
 const ROUND_COMMANDS: f64 = 4.0;
 
 impl Bill {
@@ -60,24 +62,24 @@ impl Bill {
     fn workers(&mut self, measured: &Measured, prices: &Prices, assumed: &Assumed, turns: f64) {
         let price = &prices.workers;
         self.add("Workers, the plan", price.month_usd, "a month".to_owned());
-        let requests = turns * (1.0 + assumed.other_requests);
+        let requests = turns * (1.0 + assumed.other_requests) + MINUTES;
         let beyond = (requests - price.included_requests).max(0.0);
         self.add(
             "Workers, requests",
             beyond / 1e6 * price.million_requests_usd,
             format!(
-                "{turns:.0} turns × (1 + {} other requests) = {requests:.0}, {:.0} included, {beyond:.0} × ${} a million",
+                "{turns:.0} turns × (1 + {} other requests) + {MINUTES} rounds = {requests:.0}, {:.0} included, {beyond:.0} × ${} a million",
                 assumed.other_requests, price.included_requests, price.million_requests_usd
             ),
         );
         let each = measured.worker_cpu_ms + assumed.other_requests * assumed.other_request_ms;
-        let used = turns * each;
+        let used = turns * each + MINUTES * assumed.other_request_ms;
         let beyond = (used - price.included_cpu_ms).max(0.0);
         self.add(
             "Workers, processor time",
             beyond / 1e6 * price.million_cpu_ms_usd,
             format!(
-                "{turns:.0} turns × ({:.2} ms + {} × {} ms) = {used:.0} ms, {:.0} included, {beyond:.0} × ${} a million",
+                "{turns:.0} turns × ({:.2} ms + {} × {} ms) + {MINUTES} rounds = {used:.0} ms, {:.0} included, {beyond:.0} × ${} a million",
                 measured.worker_cpu_ms,
                 assumed.other_requests,
                 assumed.other_request_ms,
@@ -150,7 +152,7 @@ impl Bill {
             + (held - price.included_gb).max(0.0) * price.gb_month_usd
             + (moved - price.included_transfer_gb).max(0.0) * price.transfer_gb_usd;
         let used = format!(
-            "{turns:.0} turns: {:.1} commands each, {rounds:.0} visits by the round: {ROUND_COMMANDS} each = {commands:.0}; {held:.2} GB held for a day; {moved:.2} GB moved",
+            "{turns:.0} turns: {:.1} commands each, {rounds:.0} visits by the full round: {ROUND_COMMANDS} each = {commands:.0}; {held:.2} GB held for a day; {moved:.2} GB moved",
             measured.redis_commands
         );
         let pay = (
@@ -219,7 +221,7 @@ mod tests {
         let prices = Prices::published().unwrap();
         let assumed = Assumed { redis: Upstash::PayAsYouGo, ..Assumed::usual() };
         let bill = Bill::new(&measured(), &prices, &assumed, 1_000);
-        // A million turns: 4 million requests and 7 million ms are within what the plan includes.
+        // A million turns: 4 million requests and 7 million ms, with 43,800 rounds, are within what the plan includes.
         close(line(&bill, "Workers, the plan"), 5.0);
         close(line(&bill, "Workers, requests"), 0.0);
         close(line(&bill, "Workers, processor time"), 0.0);
@@ -238,9 +240,9 @@ mod tests {
     fn what_is_beyond_what_is_included() {
         let prices = Prices::published().unwrap();
         let bill = Bill::new(&measured(), &prices, &Assumed::usual(), 100_000);
-        // 100 million turns.
-        close(line(&bill, "Workers, requests"), (400.0 - 10.0) * 0.3);
-        close(line(&bill, "Workers, processor time"), (700.0 - 30.0) * 0.02);
+        // 100 million turns, and a round each minute.
+        close(line(&bill, "Workers, requests"), (400.0438 - 10.0) * 0.3);
+        close(line(&bill, "Workers, processor time"), (700.0438 - 30.0) * 0.02);
         close(line(&bill, "Neon, transfer"), (1_000.0 - 100.0) * 0.1);
         // 1,492 million commands cost $2,984; 3.3 GB held fit twice in 10 GB, but 2,000 GB moved need the plan of 50 GB.
         close(line(&bill, "Upstash, fixed"), 400.0);

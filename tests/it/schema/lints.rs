@@ -96,6 +96,8 @@ pub const LINTS: &[Lint] = &[
         sql: "select t.name from tables t
               left join pg_policies p on p.schemaname = 'public' and p.tablename = t.name
                   and not p.roles <@ array['bulkhead_directory']::name[]
+                  -- One more that only takes away, and has a rule of its own below.
+                  and (p.tablename, p.policyname, p.permissive) <> ('audit_events', 'aged', 'RESTRICTIVE')
               group by t.name
               having count(*) <> 1
                   or min(p.policyname) is distinct from 'company'
@@ -121,6 +123,21 @@ pub const LINTS: &[Lint] = &[
               using (company_id = (select current_setting('app.company'))::uuid)", &["bad"]),
             ("create table bad (company_id uuid); create policy company on bad for select to bulkhead_runtime
               using (company_id = (select current_setting('app.current_company_id'))::uuid)", &["bad"]),
+        ],
+    },
+    Lint {
+        rule: "an audit log from which the worker may take more than what is older than the company's window and 90 days, or change a row",
+        sql: "select t.name from tables t
+              left join pg_policies p on p.schemaname = 'public' and p.tablename = t.name and p.policyname = 'aged'
+              where t.name = 'audit_events'
+                and (p.permissive is distinct from 'RESTRICTIVE' or p.cmd <> 'DELETE' or p.roles::text <> '{bulkhead_runtime}'
+                     or regexp_replace(p.qual, '\\s+', ' ', 'g') <> '(EXISTS ( SELECT FROM retention_settings r WHERE ((r.company_id = audit_events.company_id) AND (r.audit_days IS NOT NULL) AND (audit_events.created_at < (now() - make_interval(days => GREATEST(r.audit_days, 90)))))))'
+                     or has_any_column_privilege('bulkhead_runtime', t.oid, 'update'))",
+        broken: &[
+            ("drop policy aged on audit_events", &["audit_events"]),
+            ("alter policy aged on audit_events using (true)", &["audit_events"]),
+            ("drop policy aged on audit_events; create policy aged on audit_events for delete to bulkhead_runtime using (true)", &["audit_events"]),
+            ("grant update (target) on audit_events to bulkhead_runtime", &["audit_events"]),
         ],
     },
     Lint {
@@ -152,9 +169,13 @@ pub const LINTS: &[Lint] = &[
         rule: "something else granted to the directory's role",
         sql: "select format('%s.%s %s', table_name, column_name, privilege_type) from information_schema.column_privileges
               where grantee = 'bulkhead_directory'
-                and (privilege_type <> 'SELECT' or table_name not in ('hosts', 'companies'))",
+                and (privilege_type <> 'SELECT' or table_name not in ('hosts', 'companies')
+                        and (table_name, column_name) not in (
+                            ('outbox', 'company_id'), ('outbox', 'webhook_id'), ('outbox', 'next_at'),
+                            ('webhooks', 'company_id'), ('webhooks', 'webhook_id'), ('webhooks', 'enabled')))",
         broken: &[
             ("grant select (email) on users to bulkhead_directory", &["users.email SELECT"]),
+            ("grant select (payload) on outbox to bulkhead_directory", &["outbox.payload SELECT"]),
             ("grant update (status) on companies to bulkhead_directory", &["companies.status UPDATE"]),
             ("create table bad (x int); grant insert on bad to bulkhead_directory", &["bad.x INSERT"]),
         ],
@@ -162,7 +183,8 @@ pub const LINTS: &[Lint] = &[
     Lint {
         rule: "a policy for the directory's role elsewhere, or for more than reading",
         sql: "select format('%s on %s', policyname, tablename) from pg_policies
-              where 'bulkhead_directory' = any(roles) and (tablename not in ('hosts', 'companies') or cmd <> 'SELECT')",
+              where 'bulkhead_directory' = any(roles)
+                and (tablename not in ('hosts', 'companies', 'outbox', 'webhooks') or cmd <> 'SELECT')",
         broken: &[("create table bad (x int); create policy more on bad for select to bulkhead_directory using (true)", &["more on bad"])],
     },
     Lint {
@@ -268,12 +290,12 @@ pub const LINTS: &[Lint] = &[
         ],
     },
     Lint {
-        rule: "something that belongs to the worker's roles, besides the two functions that are listed",
+        rule: "something that belongs to the worker's roles, besides the three functions that are listed",
         sql: "select c.relname::text from pg_class c join workers w on w.oid = c.relowner
               where c.relnamespace = 'public'::regnamespace
               union all
               select p.proname::text from pg_proc p join workers w on w.oid = p.proowner
-              where p.pronamespace = 'public'::regnamespace and p.proname not in ('company_by_host', 'companies_after')
+              where p.pronamespace = 'public'::regnamespace and p.proname not in ('company_by_host', 'companies_after', 'companies_due')
               union all
               select n.nspname::text from pg_namespace n join workers w on w.oid = n.nspowner where n.nspname !~ '^pg_'",
         broken: &[
@@ -301,7 +323,7 @@ pub const LINTS: &[Lint] = &[
         rule: "a function with another's rights that is not listed; three are the most there may ever be",
         sql: "select p.proname::text from pg_proc p
               where p.prosecdef and p.pronamespace = 'public'::regnamespace
-                and (p.proname not in ('company_by_host', 'companies_after')
+                and (p.proname not in ('company_by_host', 'companies_after', 'companies_due')
                      or p.proowner <> 'bulkhead_directory'::regrole)",
         broken: &[
             ("create function bad() returns bigint language sql security definer set search_path = pg_catalog, public
