@@ -53,6 +53,7 @@ mod pages;
 mod people;
 mod poison;
 mod provisioning;
+mod release;
 mod router;
 mod schema;
 mod search;
