@@ -121,6 +121,9 @@ impl Stand {
             .env_remove("REDIS_URL")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped());
+        if let Some(release) = release() {
+            command.arg("--worker-bundle").arg(release.join("src/edge/workers/build"));
+        }
         for (name, value) in settings {
             command.args(["--set", &format!("{name}={value}")]);
         }
@@ -184,6 +187,12 @@ impl Stand {
     pub fn pid(&self, part: &str) -> Option<u64> {
         self.pids.get(part)?.as_u64()
     }
+}
+
+/// The source of a release whose built worker is to run instead of this tree's: what `BULKHEAD_RELEASE` names.
+#[must_use]
+pub fn release() -> Option<PathBuf> {
+    std::env::var_os("BULKHEAD_RELEASE").map(PathBuf::from)
 }
 
 /// Notes that the running test asks the worker, in the file that `BULKHEAD_ASKED` names: `scripts/test` runs on the other

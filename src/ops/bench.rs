@@ -5,11 +5,11 @@ mod contender;
 mod edge;
 mod figures;
 mod goals;
-mod machine;
+pub mod machine;
 mod neighbour;
 mod peers;
 pub mod plot;
-mod provider;
+pub mod provider;
 mod provision;
 mod relay;
 mod report;
@@ -17,8 +17,8 @@ mod router;
 mod scale;
 mod startup;
 mod trips;
-mod turns;
-mod usage;
+pub mod turns;
+pub mod usage;
 
 use std::io::Write as _;
 

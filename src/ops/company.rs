@@ -7,9 +7,9 @@ mod export;
 mod import;
 mod purge;
 mod receipt;
-mod redis;
+pub mod redis;
 mod standing;
-mod tables;
+pub mod tables;
 
 use anyhow::{Context as _, bail, ensure};
 use bulkhead::ids::CompanyId;

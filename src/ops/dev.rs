@@ -3,9 +3,9 @@
 
 pub mod demo;
 mod mail;
-mod postgres;
+pub mod postgres;
 pub mod processes;
-mod redis;
+pub mod redis;
 pub mod secrets;
 pub mod worker;
 
@@ -100,14 +100,14 @@ async fn serve(args: &Args, port: u16, data: &Path, processes: &mut Processes) -
 
     let owner_url = match &args.database_url {
         Some(url) => url.clone(),
-        None => postgres::start(processes, data, &secrets, args.throwaway).await?,
+        None => postgres::start(processes, data, free_port()?, &secrets, args.throwaway).await?,
     };
     let worker_url = secrets.worker_url(&owner_url)?;
     steps.done(if args.database_url.is_some() { "postgres (yours)" } else { "postgres" });
 
     let redis_url = match &args.redis_url {
         Some(url) => url.clone(),
-        None => redis::start(processes, data, &secrets, args.throwaway).await?,
+        None => redis::start(processes, data, free_port()?, &secrets, args.throwaway).await?,
     };
     steps.done(if args.redis_url.is_some() { "redis (yours)" } else { "redis" });
 

@@ -13,6 +13,7 @@ mod migrate;
 mod postgres;
 mod serve;
 mod slugs;
+mod soak;
 mod tail;
 mod templates;
 
@@ -40,6 +41,8 @@ enum Command {
     Keys(keys::Args),
     /// Let go of addresses that companies gave up.
     Slugs(slugs::Args),
+    /// Have a stand of its own go through companies, chats and faults, and see that nothing is left over.
+    Soak(soak::Args),
     /// Read the log lines of worker and gateway, and look through them.
     Tail(tail::Args),
     /// Check and load the industry templates, and bring companies up to date with them.
@@ -61,6 +64,7 @@ async fn main() -> std::process::ExitCode {
         Command::Migrate(args) => migrate::run(args).await,
         Command::Keys(args) => keys::run(args).await,
         Command::Slugs(args) => slugs::run(args).await,
+        Command::Soak(args) => soak::run(args).await,
         Command::Tail(args) => tail::run(&args),
         Command::Templates(args) => templates::run(args).await,
     };

@@ -54,6 +54,7 @@ mod pages;
 mod people;
 mod poison;
 mod provisioning;
+mod release;
 mod retention;
 mod router;
 mod schema;

@@ -1,6 +1,7 @@
 //! Invariant 1: every statement of the core is prepared against the real schema, as the worker's own role.
 
 use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 
 use bulkhead_tests::stand::Stand;
 use serde_json::Value;
@@ -12,7 +13,7 @@ async fn every_statement_prepares_against_the_real_schema() {
     let connected = tokio_postgres::connect(&stand.worker_database_url, tokio_postgres::NoTls).await;
     let (client, connection) = connected.unwrap();
     tokio::spawn(connection);
-    let statements = statements();
+    let statements = statements(&root());
     // So that a change of the macro's spelling cannot make this test blind.
     assert!(statements.len() > 60, "only {} statements found", statements.len());
     let mut wrong = Vec::new();
@@ -37,7 +38,7 @@ async fn every_statement_names_its_company_for_each_table_that_it_reads() {
         owner.query(COMPANY_TABLES, &[]).await.unwrap().iter().map(|row| row.get(0)).collect();
     assert!(tables.len() > 30, "only {} tables found", tables.len());
     let (mut read, mut wrong) = (0, Vec::new());
-    for (file, sql) in statements() {
+    for (file, sql) in statements(&root()) {
         let plan = plan(owner, &sql).await;
         // What a hashed sub-select found is looked up by company.
         let hashed = |name: &str| plan.to_string().contains(&format!("company_id = (hashed {name})"));
@@ -113,11 +114,15 @@ fn names_company(node: &Value) -> bool {
     )
 }
 
-/// The literals given to `sql!` anywhere in the core, each with its file.
-fn statements() -> Vec<(String, String)> {
+/// The core's source.
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join("src")
+}
+
+/// The literals given to `sql!` anywhere in a core's source, each with its file.
+pub(crate) fn statements(root: &Path) -> Vec<(String, String)> {
     let mut found = Vec::new();
-    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join("src");
-    let mut folders = vec![root.clone()];
+    let mut folders = vec![root.to_owned()];
     while let Some(folder) = folders.pop() {
         for entry in std::fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
@@ -125,7 +130,7 @@ fn statements() -> Vec<(String, String)> {
                 folders.push(path);
             } else if path.extension().is_some_and(|extension| extension == "rs") {
                 let text = std::fs::read_to_string(&path).unwrap();
-                let name = path.strip_prefix(&root).unwrap().display().to_string();
+                let name = path.strip_prefix(root).unwrap().display().to_string();
                 for part in text.split("sql!(").skip(1) {
                     if let Some(sql) =
                         part.trim_start().strip_prefix('"').and_then(|rest| rest.split('"').next())

@@ -36,6 +36,29 @@ function gathered(body) {
     return ours;
 }
 
+// One line for the operator. What a request's says of its figures goes to the dataset METRICS too, where the deployment has one
+// (Workers Analytics Engine): nothing that is not in the line.
+export function log(env, level, line) {
+    console[level](line);
+    if (!env.METRICS || !line.includes('"event":"request"')) return;
+    try {
+        env.METRICS.writeDataPoint(pointOf(JSON.parse(line)));
+    } catch {
+        // No request fails because it is not counted.
+    }
+}
+
+// docs/OPERATIONS.md says which column is what: more may come, none may change its place.
+function pointOf(line) {
+    const { company_id, route, method, status, fault, ms, head_ms, postgres, redis, model } = line;
+    const parts = [postgres, redis, model];
+    return {
+        indexes: [company_id ?? ""],
+        blobs: [route, method, `${Math.floor(status / 100)}xx`, fault ?? ""],
+        doubles: [status, ms, head_ms, ...parts.map((part) => part?.ms ?? 0), ...parts.map((part) => part?.failed ?? 0)],
+    };
+}
+
 // A request to somewhere else and its answer. Bytes from wasm are copied at once, since its memory moves.
 export class Exchange {
     #controller = new AbortController();

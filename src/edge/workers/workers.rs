@@ -29,7 +29,7 @@ async fn fetch(
     env: worker::Env,
     context: worker::Context,
 ) -> worker::Result<worker::Response> {
-    let platform = Rc::new(Workers { context: Context::Request(context) });
+    let platform = Rc::new(Workers { context: Context::Request(context), env: env.clone() });
     let response = match (app(&env), incoming(request)) {
         (Ok(app), Some(request)) => bulkhead::serve(app, platform, request).await,
         (Ok(_), None) => problem(StatusCode::BAD_REQUEST, "The request's address cannot be read."),
@@ -45,7 +45,7 @@ async fn fetch(
 /// Wakes by the schedules in `wrangler.toml` and goes round the companies: each minute those with something due, else all.
 #[worker::event(scheduled)]
 async fn scheduled(event: worker::ScheduledEvent, env: worker::Env, context: worker::ScheduleContext) {
-    let platform = Rc::new(Workers { context: Context::Schedule(context) });
+    let platform = Rc::new(Workers { context: Context::Schedule(context), env: env.clone() });
     let only = if event.cron() == EACH_MINUTE { Only::Due } else { Only::Active };
     match app(&env) {
         Ok(app) => {
@@ -81,6 +81,7 @@ fn setting(env: &worker::Env, name: &str) -> Option<String> {
 /// One event's view of the runtime.
 struct Workers {
     context: Context,
+    env: worker::Env,
 }
 
 /// What keeps the runtime waiting: it is another one by the kind of event.
@@ -118,11 +119,8 @@ impl Platform for Workers {
     }
 
     fn log(&self, level: Level, line: &str) {
-        match level {
-            Level::Info => worker::console_log!("{line}"),
-            Level::Warn => worker::console_warn!("{line}"),
-            Level::Error => worker::console_error!("{line}"),
-        }
+        // The console's functions are called as the levels are.
+        log_line(&self.env, level.as_str(), line);
     }
 }
 
@@ -133,6 +131,9 @@ extern "C" {
 
     #[wasm_bindgen(js_name = headersOf)]
     fn headers_of(lines: &str) -> web_sys::Headers;
+
+    #[wasm_bindgen(js_name = log)]
+    fn log_line(env: &JsValue, level: &str, line: &str);
 
     /// A request to somewhere else and its answer.
     type Exchange;

@@ -16,6 +16,7 @@ use axum::response::{IntoResponse as _, Response};
 use axum::routing::post;
 use axum::serve::ListenerExt as _;
 use futures_util::stream::unfold;
+use http::StatusCode;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::time::{Instant, sleep_until};
@@ -31,6 +32,17 @@ pub struct Pace {
     pub words: u32,
 }
 
+/// What goes wrong with an answer.
+#[derive(Clone, Copy)]
+pub enum Mishap {
+    /// It answers 500.
+    Refuses,
+    /// The answer ends half-way, as if it were whole.
+    Cuts,
+    /// The answer stops half-way, and the connection stays open.
+    Stalls,
+}
+
 /// The provider, for as long as this program runs.
 #[derive(Clone)]
 pub struct Provider {
@@ -42,6 +54,11 @@ pub struct Provider {
 struct Shared {
     pace: Pace,
     asked: Vec<std::time::Instant>,
+    mishaps: &'static [(usize, Mishap)],
+    /// Questions so far.
+    number: usize,
+    /// Answers under way.
+    open: usize,
 }
 
 impl Provider {
@@ -52,7 +69,7 @@ impl Provider {
         let url = format!("http://{}/v1", listener.local_addr()?);
         // A word is one small write that must not wait for the next.
         let listener = listener.tap_io(|connection| drop(connection.set_nodelay(true)));
-        let provider = Self { url, shared: Arc::new(Mutex::new(Shared { pace, asked: Vec::new() })) };
+        let provider = Self { url, shared: Arc::new(Mutex::new(Shared::new(pace))) };
         let router = Router::new().route("/v1/chat/completions", post(answer)).with_state(provider.clone());
         tokio::spawn(async move { axum::serve(listener, router).await });
         Ok(provider)
@@ -61,6 +78,16 @@ impl Provider {
     /// How questions are answered from now on.
     pub fn set(&self, pace: Pace) {
         self.with(|shared| shared.pace = pace);
+    }
+
+    /// What goes wrong from now on: with each so many-th answer, this; the first that fits.
+    pub fn misbehave(&self, mishaps: &'static [(usize, Mishap)]) {
+        self.with(|shared| shared.mishaps = mishaps);
+    }
+
+    /// Answers that are under way.
+    pub fn open(&self) -> usize {
+        self.with(|shared| shared.open)
     }
 
     /// When questions came since this was asked last.
@@ -73,22 +100,56 @@ impl Provider {
     }
 }
 
+impl Shared {
+    fn new(pace: Pace) -> Self {
+        Self { pace, asked: Vec::new(), mishaps: &[], number: 0, open: 0 }
+    }
+
+    /// The next question.
+    fn question(&mut self) -> (Pace, Option<Mishap>) {
+        self.asked.push(std::time::Instant::now());
+        self.number += 1;
+        let mishap = self.mishaps.iter().find(|(every, _)| self.number.is_multiple_of(*every));
+        (self.pace, mishap.map(|(_, mishap)| *mishap))
+    }
+}
+
+/// An answer under way, until this is dropped.
+struct Open(Provider);
+
+impl Open {
+    fn new(provider: &Provider) -> Self {
+        provider.with(|shared| shared.open += 1);
+        Self(provider.clone())
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.with(|shared| shared.open -= 1);
+    }
+}
+
 /// Chunks on a schedule of their own: a late one does not delay those after it.
 async fn answer(State(provider): State<Provider>, _question: Bytes) -> Response {
-    let pace = provider.with(|shared| {
-        shared.asked.push(std::time::Instant::now());
-        shared.pace
-    });
+    let (pace, mishap) = provider.with(Shared::question);
+    if let Some(Mishap::Refuses) = mishap {
+        let error = json!({ "error": { "message": "The server had an error.", "type": "server_error" } });
+        return (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response();
+    }
     let first = Instant::now() + pace.first;
-    let words = unfold(0, move |number| async move {
-        if number > pace.words {
-            return None;
+    let words = unfold((0, Open::new(&provider)), move |(number, open)| async move {
+        match mishap {
+            _ if number > pace.words => return None,
+            Some(Mishap::Cuts) if number > pace.words / 2 => return None,
+            Some(Mishap::Stalls) if number > pace.words / 2 => std::future::pending().await,
+            _ => {}
         }
         let chunk = if number == pace.words { end(pace.words) } else { word(&format!("word{number} ")) };
         if !(pace.first + pace.each).is_zero() {
             sleep_until(first + pace.each * number).await;
         }
-        Some((Ok::<_, Infallible>(chunk), number + 1))
+        Some((Ok::<_, Infallible>(chunk), (number + 1, open)))
     });
     ([("content-type", "text/event-stream")], Body::from_stream(words)).into_response()
 }

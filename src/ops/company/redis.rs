@@ -37,6 +37,19 @@ pub async fn number(redis: &mut Redis, company: &str) -> anyhow::Result<u64> {
     Ok(number)
 }
 
+/// The names of a company's keys; some may stand there twice.
+pub async fn keys(redis: &mut Redis, company: &str) -> anyhow::Result<Vec<Vec<u8>>> {
+    let mut names = Vec::new();
+    walk(redis, company, async |_, keys| {
+        names.extend(keys);
+        Ok(())
+    })
+    .await?;
+    names.sort();
+    names.dedup();
+    Ok(names)
+}
+
 /// Calls for the names of the company's keys, some at a time (<https://redis.io/docs/latest/commands/scan/>).
 async fn walk(
     redis: &mut Redis,

@@ -7,16 +7,17 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, bail, ensure};
 use rustix::process::{Signal, geteuid};
 
-use super::processes::{Processes, Program, free_port, private};
+use super::processes::{Processes, Program, private};
 use super::secrets::Secrets;
 
-/// Starts Postgres on the data directory, made if it is not there, and waits until it answers.
+/// Starts Postgres on the data directory, made if it is not there, and this port, and waits until it answers.
 ///
 /// Gives the URL of `bulkhead_owner` on the database `bulkhead`: like the owner on a managed service it may create roles and
 /// sees past row-level security, and is no superuser.
 pub async fn start(
     processes: &mut Processes,
     data: &Path,
+    port: u16,
     secrets: &Secrets,
     throwaway: bool,
 ) -> anyhow::Result<String> {
@@ -48,7 +49,6 @@ pub async fn start(
         std::fs::rename(&fresh, &cluster)?;
     }
 
-    let port = free_port()?;
     let mut server = program("postgres", "postgres");
     server.args(["-D", cluster_name, "-p", &port.to_string()]);
     server.args(["-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories="]);

@@ -170,6 +170,14 @@ impl Processes {
             }
         }
     }
+
+    /// Ends every program by this signal, whatever it likes better.
+    pub async fn kill(&mut self, signal: Signal) {
+        for process in &mut self.running {
+            process.goodbye = signal;
+        }
+        self.stop().await;
+    }
 }
 
 impl Drop for Processes {

@@ -7,13 +7,14 @@ use anyhow::Context as _;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-use super::processes::{Processes, Program, find, free_port, private};
+use super::processes::{Processes, Program, find, private};
 use super::secrets::Secrets;
 
-/// Starts Redis on the data directory and waits until it answers; gives its URL.
+/// Starts Redis on the data directory and this port, and waits until it answers; gives its URL.
 pub async fn start(
     processes: &mut Processes,
     data: &Path,
+    port: u16,
     secrets: &Secrets,
     throwaway: bool,
 ) -> anyhow::Result<String> {
@@ -22,7 +23,6 @@ pub async fn start(
         .context("no redis-server or valkey-server on the PATH; run ./scripts/setup, or set REDIS_URL")?;
     let directory = data.join("redis");
     std::fs::create_dir_all(&directory)?;
-    let port = free_port()?;
     // In a file, because everybody on the machine can read a command line.
     let config = directory.join("redis.conf");
     let save = if throwaway { "\"\"" } else { "30 1" };
