@@ -20,6 +20,7 @@ use crate::outbox::{self, DueSince, OUTBOX_EXPIRE};
 use crate::params;
 use crate::platform::{Body, Level, Platform};
 use crate::routes::{App, Call, json as answer, serve};
+use crate::support::OVER_NOTE;
 use crate::tenant::{TenantScope, TenantSql, auth};
 
 /// Companies that one call visits: two requests each, and hosted runtimes allow so many a call.
@@ -93,6 +94,7 @@ async fn visit(scope: &TenantScope, due: &mut Option<DueSince>) -> Result<Vec<Dr
     batch.run(MEMORIES_EXPIRE, params![]);
     batch.run(EXPIRED_REMOVE, params![]);
     batch.run(EXPIRED_LINKS_REMOVE, params![]);
+    batch.run(OVER_NOTE, params![]);
     batch.run(OUTBOX_EXPIRE, params![]);
     let since = outbox::due_since(&mut batch);
     let outcome = batch.send().await;

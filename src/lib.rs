@@ -46,6 +46,7 @@ pub mod providers;
 pub mod provisioning;
 pub mod sessions;
 pub mod site;
+pub mod support;
 pub mod team;
 pub mod totp;
 pub mod two_step;

@@ -30,6 +30,7 @@ pub async fn show(member: Member, call: Call) -> Result<Response<Body>, Error> {
         );
     let address = Part::text("Address", company.text("url"));
     let view = View::new(frame, "Settings", "The company itself: what only owners change.")
+        .link("/dashboard/support", "Support access")
         .part(Part::form(settings))
         .part(address);
     deletion(&company.text("delete_after")).into_iter().fold(view, View::part).draw()

@@ -223,6 +223,17 @@ export type Api = {
   "PATCH /v1/company": { takes: { name?: string; slug?: string; time_zone?: string }; 200: { name: string; slug: string; time_zone: string; url: string } };
   "POST /v1/company/deletion": { takes: { password: string; days?: Count }; 200: { delete_after: Time } };
   "DELETE /v1/company/deletion": { 204: null };
+  "GET /v1/support": {
+    200: {
+      allowed: boolean;
+      accesses: {
+        access_id: Id; operator: string; reason: string; minutes: Count; created_at: Time; used_at: Time | null; ends_at: Time;
+        ended_at: Time | null; open: boolean;
+      }[];
+    };
+  };
+  "PUT /v1/support": { takes: { allowed: boolean }; 200: { allowed: boolean } };
+  "POST /v1/support/{id}/end": { 204: null };
   "GET /v1/visitors/{id}": {
     query: { after?: string };
     200: {
