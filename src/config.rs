@@ -204,7 +204,9 @@ pub enum Place {
 }
 
 impl Root {
-    fn parse(url: &str) -> Option<Self> {
+    /// The root behind a URL without a path; `None` for what is no http or https one.
+    #[must_use]
+    pub fn parse(url: &str) -> Option<Self> {
         let (scheme, rest) = match url.split_once("://")? {
             ("https", rest) => ("https", rest),
             ("http", rest) => ("http", rest),

@@ -65,10 +65,10 @@ struct Which {
 }
 
 /// A company as it stands.
-struct Found {
-    id: String,
-    slug: String,
-    suspended: bool,
+pub(crate) struct Found {
+    pub(crate) id: String,
+    pub(crate) slug: String,
+    pub(crate) suspended: bool,
     /// Seconds since it was suspended; `None` where that is not known.
     suspended_s: Option<f64>,
     /// Whether its deletion was asked for, and whether it may begin.
@@ -90,7 +90,8 @@ impl Which {
     }
 }
 
-async fn find(owner: &Client, company: &str) -> anyhow::Result<Found> {
+/// Looks a company up by slug or id, as the schema's owner.
+pub(crate) async fn find(owner: &Client, company: &str) -> anyhow::Result<Found> {
     let id = company.parse::<CompanyId>().map(|id| id.to_string()).unwrap_or_default();
     ensure!(id != FIRST, "this is where addresses of deleted companies are kept; it is no company");
     let row = owner.query_opt(COMPANY_FIND, &[&id, &company]).await?;

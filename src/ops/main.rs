@@ -13,6 +13,7 @@ mod migrate;
 mod postgres;
 mod serve;
 mod slugs;
+mod support;
 mod tail;
 mod templates;
 
@@ -40,6 +41,8 @@ enum Command {
     Keys(keys::Args),
     /// Let go of addresses that companies gave up.
     Slugs(slugs::Args),
+    /// Let one of the operator's people into a company's dashboard, for a reason and a while.
+    Support(support::Args),
     /// Read the log lines of worker and gateway, and look through them.
     Tail(tail::Args),
     /// Check and load the industry templates, and bring companies up to date with them.
@@ -61,6 +64,7 @@ async fn main() -> std::process::ExitCode {
         Command::Migrate(args) => migrate::run(args).await,
         Command::Keys(args) => keys::run(args).await,
         Command::Slugs(args) => slugs::run(args).await,
+        Command::Support(args) => support::run(args).await,
         Command::Tail(args) => tail::run(&args),
         Command::Templates(args) => templates::run(args).await,
     };
