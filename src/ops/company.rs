@@ -1,4 +1,4 @@
-//! `bulkhead company`: a company's way in, out and away: export, import, suspend, resume, delete.
+//! `bulkhead company`: a company's way in, out and away: export, import, restore, suspend, resume, delete.
 //! It never reads or writes two companies' rows in one statement, but for the last look whether a deleted one left a trace.
 
 mod archive;
@@ -8,6 +8,7 @@ mod import;
 mod purge;
 mod receipt;
 mod redis;
+mod restore;
 mod standing;
 mod tables;
 
@@ -30,6 +31,8 @@ enum Command {
     Export(export::Args),
     /// Bring a company from such an archive into a deployment where it is not.
     Import(import::Args),
+    /// Put a company that is there back to what an archive of it holds.
+    Restore(restore::Args),
     /// End its sessions and keys, and have its hosts answer as if they were not there.
     Suspend(standing::Args),
     /// Undo that; people sign in again, and programs need new keys.
@@ -47,6 +50,7 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
     match args.command {
         Command::Export(args) => export::run(args).await,
         Command::Import(args) => import::run(args).await,
+        Command::Restore(args) => restore::run(args).await,
         Command::Suspend(args) => standing::suspend(args).await,
         Command::Resume(args) => standing::resume(args).await,
         Command::Delete(args) => deletion::run(args).await,

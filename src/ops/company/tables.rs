@@ -19,7 +19,7 @@ pub struct Table {
     /// What its rows are sorted by: the primary key, texts by their bytes.
     key: Vec<String>,
     /// The tables that it refers to.
-    parents: Vec<String>,
+    pub parents: Vec<String>,
 }
 
 /// What a table's rows come to, written one after the other.
