@@ -146,10 +146,12 @@ const COMPANY_NAMED: TenantSql = crate::sql!(
      where company_id = $1"
 );
 
-/// Notes that a member did something to something.
+/// Notes that a member did something to something, or support in their place.
 pub(crate) const AUDIT_ADD: TenantSql = crate::sql!(
     "insert into audit_events (company_id, event_id, actor, user_id, action, target)
-     values ($1, $2, 'member', $3, $4, $5)"
+     values ($1, $2,
+             case when exists (select from support_accesses a where a.company_id = $1 and a.access_id = $3)
+                  then 'support' else 'member' end, $3, $4, $5)"
 );
 
 /// Notes that an agent, or the platform, did something to something.

@@ -12,6 +12,8 @@ pub const VISITOR_TOKEN_S: u64 = 2 * 60 * 60;
 pub const IDEMPOTENCY_S: u64 = 24 * 60 * 60;
 /// Seconds after which an unused session ends.
 pub const SESSION_S: u64 = 30 * 24 * 60 * 60;
+/// Most seconds that support may be let in for.
+pub const SUPPORT_S: u64 = 60 * 60;
 /// Milliseconds for which an isolate trusts what it knows of a host or a listed origin: the longest that a suspension, or
 /// an origin taken off the list, takes to be seen.
 pub const RECENT_MS: u64 = 30_000;
@@ -214,7 +216,9 @@ pub enum Place {
 }
 
 impl Root {
-    fn parse(url: &str) -> Option<Self> {
+    /// The root behind a URL without a path; `None` for what is no http or https one.
+    #[must_use]
+    pub fn parse(url: &str) -> Option<Self> {
         let (scheme, rest) = match url.split_once("://")? {
             ("https", rest) => ("https", rest),
             ("http", rest) => ("http", rest),

@@ -22,6 +22,7 @@ use crate::params;
 use crate::platform::{Body, Level, Platform};
 use crate::retention;
 use crate::routes::{App, Call, json as answer, serve};
+use crate::support::OVER_NOTE;
 use crate::tenant::postgres::{Batch, Outcomes};
 use crate::tenant::{TenantScope, TenantSql, auth};
 
@@ -137,6 +138,7 @@ async fn visit(scope: &TenantScope, found: &mut Found) -> Result<Vec<Drift>, Err
     batch.run(MEMORIES_EXPIRE, params![]);
     batch.run(EXPIRED_REMOVE, params![]);
     batch.run(EXPIRED_LINKS_REMOVE, params![]);
+    batch.run(OVER_NOTE, params![]);
     batch.run(OUTBOX_EXPIRE, params![]);
     let old = retention::Due::ask(&mut batch);
     let since = outbox::due_since(&mut batch);

@@ -10,6 +10,7 @@ use askama::Template;
 use crate::error::Error;
 use crate::ids::RequestId;
 use crate::platform::{Body, Level};
+use crate::roles::support_may;
 use crate::routes::{Call, no_content};
 use crate::site;
 use crate::tenant::TenantScope;
@@ -36,6 +37,7 @@ pub mod plan;
 pub mod plot;
 pub mod providers;
 pub mod site_editor;
+pub mod support;
 pub mod team;
 pub mod usage;
 pub mod view;
@@ -48,7 +50,9 @@ pub struct Frame {
     initial: char,
     /// The tab's address.
     tab: &'static str,
-    tabs: &'static [(&'static str, &'static str)],
+    tabs: Vec<(&'static str, &'static str)>,
+    /// Support looks at it, and not one of the company's people.
+    support: bool,
     /// By which a form of this page is known when it is sent twice.
     key: String,
     /// What was done before this page was opened.
@@ -60,12 +64,14 @@ impl Frame {
     #[must_use]
     pub fn new(scope: &TenantScope, call: &Call, tab: &'static str) -> Self {
         let company = scope.company_name().to_owned();
+        let support = scope.support().is_some();
         let said = call.query("done").and_then(|code| SAID.iter().find(|(known, _)| *known == code));
         Self {
             initial: site::initial(&company),
             company,
             tab,
-            tabs: TABS,
+            tabs: tabs(support),
+            support,
             key: call.request_id.to_string(),
             said: said.map(|(_, sentence)| *sentence),
         }
@@ -75,7 +81,8 @@ impl Frame {
     #[cfg(test)]
     pub(crate) fn sample(text: &str) -> Self {
         let key = text.to_owned();
-        Self { company: text.into(), initial: 'A', tab: "/dashboard", tabs: TABS, key, said: None }
+        let (company, tabs) = (text.into(), tabs(false));
+        Self { company, initial: 'A', tab: "/dashboard", tabs, support: false, key, said: None }
     }
 }
 
@@ -112,6 +119,20 @@ const TABS: &[(&str, &str)] = &[
     ("/dashboard/sessions", "Security"),
 ];
 
+/// The tabs that somebody sees: all of them; support those that it may open, without the headings of others.
+fn tabs(support: bool) -> Vec<(&'static str, &'static str)> {
+    let mut seen: Vec<(&str, &str)> = Vec::with_capacity(TABS.len());
+    for tab in
+        TABS.iter().filter(|(address, _)| !support || address.is_empty() || support_may("GET", address))
+    {
+        if tab.0.is_empty() && seen.last().is_some_and(|(address, _)| address.is_empty()) {
+            seen.pop();
+        }
+        seen.push(*tab);
+    }
+    seen
+}
+
 /// Whether an address is a tab of its own.
 pub(crate) fn is_tab(address: &str) -> bool {
     TABS.iter().any(|(tab, _)| *tab == address)
@@ -140,6 +161,7 @@ const SAID: &[(&str, &str)] = &[
     ("invited", "Invited: the mail is on its way."),
     ("mailed", "Mailed. Open the link in it within a day."),
     ("noted", "Noted. Only your colleagues see it."),
+    ("saved-so", "Saved."),
     ("removed", "Removed."),
     ("reopened", "Open again."),
     ("saved", "Saved. It holds from the next question on."),

@@ -41,6 +41,18 @@ macro_rules! ids {
     )*};
 }
 
+impl SupportId {
+    /// Where a person's id is wanted, in the audit log say: nobody of the company has it.
+    pub(crate) const fn as_user(self) -> UserId {
+        UserId(self.0)
+    }
+
+    /// Where a session's id is wanted: none of the company's people has it.
+    pub(crate) const fn as_session(self) -> SessionId {
+        SessionId(self.0)
+    }
+}
+
 /// The text is no id: 36 characters, hexadecimal digits and hyphens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("not an id")]
@@ -53,6 +65,8 @@ ids! {
     UserId,
     /// A signed-in session: one refresh-token family.
     SessionId,
+    /// An access of the operator's support.
+    SupportId,
     /// An end customer's browser, for as long as its visitor token is renewed.
     VisitorId,
     /// An AI agent of a company.

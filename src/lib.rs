@@ -48,6 +48,7 @@ pub mod provisioning;
 pub mod retention;
 pub mod sessions;
 pub mod site;
+pub mod support;
 pub mod team;
 pub mod totp;
 pub mod two_step;

@@ -26,6 +26,22 @@ pub fn permission(method: &str, path: &str) -> &'static str {
         .map_or("", |(_, read, write)| if method == "GET" { read } else { write })
 }
 
+/// Whether the operator's support may call a route of the dashboard: it reads and helps, and what is secret, of people or of
+/// money is not its. No company can widen that.
+#[must_use]
+pub fn support_may(method: &str, path: &str) -> bool {
+    match permission(method, path) {
+        "" => SUPPORT_FREE.contains(&path),
+        needed => support_has(needed),
+    }
+}
+
+/// Whether the operator's support has a permission.
+#[must_use]
+pub fn support_has(permission: &str) -> bool {
+    SUPPORT.contains(&permission)
+}
+
 /// Whether there is such a permission.
 #[must_use]
 pub fn is_permission(permission: &str) -> bool {
@@ -99,6 +115,7 @@ const AREAS: &[(&str, &str, &str)] = &[
     ("services", "services.read", "services.write"),
     ("site", "pages.read", "pages.write"),
     ("site-preview", "pages.read", "pages.write"),
+    ("support", "support.read", "support.write"),
     ("team", "team.read", "team.write"),
     ("templates", "templates.read", "templates.write"),
     ("terms", "terms.read", "terms.write"),
@@ -109,6 +126,41 @@ const AREAS: &[(&str, &str, &str)] = &[
     ("widget-preview", "widget.read", "widget.write"),
     ("widget-settings", "widget.read", "widget.write"),
 ];
+
+/// All that support may do. What is not here it may not: keys, people, money, leads, visitors' data as a whole, programs, the
+/// audit log, and whether support may enter.
+const SUPPORT: &[&str] = &[
+    "agents.read",
+    "agents.write",
+    "appointments.read",
+    "checklist.read",
+    "contexts.read",
+    "contexts.write",
+    "conversations.read",
+    "follow-ups.read",
+    "hours.read",
+    "hours.write",
+    "knowledge.read",
+    "knowledge.write",
+    "labels.read",
+    "notices.read",
+    "pages.read",
+    "pages.write",
+    "payments.read",
+    "pipeline.read",
+    "questions.read",
+    "questions.write",
+    "replies.read",
+    "services.read",
+    "templates.read",
+    "templates.write",
+    "terms.read",
+    "terms.write",
+    "widget.read",
+];
+
+/// Where no permission is needed and support may be all the same.
+const SUPPORT_FREE: &[&str] = &["/dashboard", "/dashboard/sign-out", "/dashboard/office"];
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -171,5 +223,44 @@ mod tests {
         }
         assert_eq!(permission("DELETE", "/v1/knowledge/{id}"), "knowledge.write");
         assert_eq!(permission("GET", "/v1/knowledgeable"), "");
+    }
+
+    #[test]
+    fn support_has_nothing_that_is_secret_of_people_or_of_money() {
+        for granted in SUPPORT {
+            assert!(is_permission(granted), "{granted}");
+        }
+        for area in [
+            "api-keys",
+            "audit",
+            "budget",
+            "contacts",
+            "deliveries",
+            "invitations",
+            "leads",
+            "notifications",
+            "plan",
+            "providers",
+            "roles",
+            "support",
+            "team",
+            "usage",
+            "visitors",
+            "webhooks",
+            "account",
+            "company",
+            "sessions",
+        ] {
+            for method in ["GET", "POST"] {
+                for path in [format!("/dashboard/{area}"), format!("/dashboard/{area}/{{id}}")] {
+                    assert!(!support_may(method, &path), "{method} {path}");
+                }
+            }
+        }
+        assert!(support_may("GET", "/dashboard/inbox/{id}"));
+        assert!(!support_may("POST", "/dashboard/inbox/{id}/replies"));
+        assert!(!support_may("POST", "/dashboard/widget-settings"));
+        assert!(support_may("POST", "/dashboard/knowledge/{id}"));
+        assert!(!support_may("GET", "/dashboard/what-comes-next"));
     }
 }

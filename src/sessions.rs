@@ -19,6 +19,7 @@ use crate::mail;
 use crate::params;
 use crate::platform::{Body, Platform};
 use crate::routes::{Call, json as answer, no_content};
+use crate::support;
 use crate::tenant::auth::{self, Member};
 use crate::tenant::redis::TenantKey;
 use crate::tenant::{TenantScope, TenantSql};
@@ -195,6 +196,10 @@ pub async fn refresh(scope: TenantScope, call: Call) -> Result<Response<Body>, E
 /// # Errors
 /// As every batch.
 pub async fn logout(member: Member) -> Result<Response<Body>, Error> {
+    if let Some(access) = member.scope.support() {
+        support::leave(&member, access).await?;
+        return Ok(no_content());
+    }
     let mut batch = member.scope.batch();
     batch.run(SESSION_END, params![member.session]);
     batch.send().await?;

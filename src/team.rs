@@ -84,9 +84,10 @@ const PERSON_LIST: TenantSql = crate::sql!(
 );
 
 const EVENT_LIST: TenantSql = crate::sql!(
-    "select e.event_id, e.actor, u.name as person, e.action, e.target, e.created_at
+    "select e.event_id, e.actor, coalesce(u.name, a.operator) as person, e.action, e.target, e.created_at
      from audit_events e
      left join users u on u.company_id = e.company_id and u.user_id = e.user_id
+     left join support_accesses a on a.company_id = e.company_id and a.access_id = e.user_id
      where e.company_id = $1
      order by e.created_at desc, e.event_id desc
      limit 100"

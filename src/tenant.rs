@@ -12,7 +12,7 @@ use crate::api_keys::{KeyHash, KeyScope};
 use crate::config::ConfigError;
 use crate::error::Error;
 use crate::idempotency::Claim;
-use crate::ids::{ApiKeyId, CompanyId, RequestId, SessionId, UserId};
+use crate::ids::{ApiKeyId, CompanyId, RequestId, SessionId, SupportId, UserId};
 use crate::platform::{Level, Platform};
 use crate::routes::App;
 
@@ -42,7 +42,7 @@ pub struct TenantScope {
     opened: Cell<u32>,
     /// The idempotency key that the request's work has yet to take.
     claim: Cell<Option<Claim>>,
-    /// A batch of a program's went through, and with it the check of its key: what the request began it may finish.
+    /// A batch went through, and with it a program's check of its key: what the request began it may finish.
     let_in: Cell<bool>,
 }
 
@@ -84,12 +84,15 @@ pub struct Company {
 }
 
 /// Who acts.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 enum Actor {
     /// Somebody who is not signed in: a guest or a visitor.
     Anyone,
     /// A signed-in person; each batch first checks that membership and session still stand.
     Member { user: UserId, session: SessionId, roles: &'static [&'static str], permission: &'static str },
+    /// The operator's support, let in for a while; each batch first checks that it still is, and the first notes what was
+    /// asked for: method and path.
+    Support { access: SupportId, asked: Rc<str> },
     /// A program of the company's; each batch checks that its key stands and has this scope, until one
     /// went through: a turn that was let in must be stored and paid for, though its key be revoked meanwhile.
     Program { key: ApiKeyId, hash: KeyHash, scope: KeyScope },
@@ -100,6 +103,14 @@ impl TenantScope {
     #[must_use]
     pub fn company_id(&self) -> CompanyId {
         self.company.id
+    }
+
+    /// The access by which the operator's support acts; `None` for everybody else.
+    pub(crate) fn support(&self) -> Option<SupportId> {
+        match self.actor {
+            Actor::Support { access, .. } => Some(access),
+            _ => None,
+        }
     }
 
     /// The company's slug.

@@ -45,6 +45,12 @@ impl Token {
         Self::access(company, user, session).header("typ", "page+jwt")
     }
 
+    /// What the cookie of support holds in this access, good for ten minutes.
+    #[must_use]
+    pub fn support(company: &Company, access: &str) -> Self {
+        Self::visitor(company, access).header("typ", "support+jwt")
+    }
+
     /// A visitor token of this company, good for ten minutes.
     #[must_use]
     pub fn visitor(company: &Company, visitor: &str) -> Self {

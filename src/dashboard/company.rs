@@ -36,6 +36,7 @@ pub async fn show(member: Member, call: Call) -> Result<Response<Body>, Error> {
         );
     let address = Part::text("Address", company.text("url"));
     let view = View::new(frame, "Settings", "The company itself: what only owners change.")
+        .link("/dashboard/support", "Support access")
         .part(Part::form(settings))
         .part(address)
         .part(Part::text("How long things are kept", KEPT).with(retention(&windows)));

@@ -15,7 +15,9 @@ use crate::error::Error;
 use crate::notices::{NOTICE_LIST, Notice};
 use crate::params;
 use crate::platform::Body;
+use crate::roles::support_has;
 use crate::routes::Call;
+use crate::support::ENTERED_LIST;
 use crate::tenant::TenantSql;
 use crate::tenant::auth::Member;
 
@@ -33,10 +35,12 @@ pub async fn show(member: Member, call: Call) -> Result<Response<Body>, Error> {
     let counts = batch.add::<Counts>(COUNT_READ, params![]);
     let notices = batch.add::<Notice>(NOTICE_LIST, params![]);
     let items = batch.add::<Item>(ITEM_LIST, params![]);
+    let support = batch.add::<Support>(ENTERED_LIST, params![]);
     let mut rows = batch.send().await?;
     let denied = rows.all(denied)?;
     let person = rows.one(person)?;
     let read = Read {
+        support: rows.all(support)?,
         days: rows.all(days)?,
         budget: rows.one(budget)?,
         counts: rows.one(counts)?,
@@ -44,11 +48,15 @@ pub async fn show(member: Member, call: Call) -> Result<Response<Body>, Error> {
         items: rows.all(items)?,
     };
     let frame = Frame::new(&member.scope, &call, "/dashboard");
-    let may = |area: &str| !denied.iter().any(|denied| denied.permission == area);
+    let support = member.scope.support().is_some();
+    let may = |area: &str| {
+        if support { support_has(area) } else { !denied.iter().any(|denied| denied.permission == area) }
+    };
     page(&Overview::new(frame, &person, read, may))
 }
 
 struct Read {
+    support: Vec<Support>,
     days: Vec<Day>,
     budget: Budget,
     counts: Counts,
@@ -63,6 +71,10 @@ pub(super) struct Overview {
     who: String,
     /// The address that is not confirmed yet.
     unconfirmed: Option<String>,
+    /// In whose dashboard support is now: who, why, until when.
+    support: Vec<(String, String, String)>,
+    /// Whether the page on which that is ended is for this person.
+    owns: bool,
     /// Label, value, and what to it belongs.
     figures: Vec<(&'static str, String, String)>,
     /// Of the day's budget: what was spent and what there is, micro-dollars.
@@ -95,7 +107,7 @@ const SHOWN: usize = 5;
 
 impl Overview {
     fn new(frame: Frame, person: &Person, read: Read, may: impl Fn(&str) -> bool) -> Self {
-        let Read { days, budget, counts, notices, items } = read;
+        let Read { support, days, budget, counts, notices, items } = read;
         let mut figures = Vec::new();
         let mut plots = Vec::new();
         let plot = |title, series, values: &dyn Fn(&Day) -> Vec<u64>, write: &dyn Fn(u64) -> String| {
@@ -151,6 +163,12 @@ impl Overview {
             frame,
             who,
             unconfirmed,
+            owns: person.role == "owner",
+            support: if person.role == "support" {
+                Vec::new()
+            } else {
+                support.into_iter().map(Support::told).collect()
+            },
             figures,
             meter,
             plots,
@@ -174,6 +192,7 @@ impl Overview {
         };
         let (id, kind) = ("01890a5d-ac96-774b-bcce-b302099a8057", "fact".to_owned());
         let read = Read {
+            support: vec![Support { operator: text.into(), reason: text.into(), ends_at: "2026-11-22 09:30:00+00".into() }],
             days: (0..30).map(day).collect(),
             budget: serde_json::from_value(serde_json::json!({
                 "daily_limit_microusd": 2, "monthly_tokens": 1, "max_output_tokens": 1, "visitor_turns_per_minute": 1,
@@ -207,6 +226,21 @@ impl Overview {
             read,
             |_| true,
         )
+    }
+}
+
+/// Support that is here now.
+#[derive(Deserialize)]
+struct Support {
+    operator: String,
+    reason: String,
+    ends_at: String,
+}
+
+impl Support {
+    fn told(self) -> (String, String, String) {
+        let until = Stamp::parse(&self.ends_at).map_or(self.ends_at, |stamp| stamp.human);
+        (self.operator, self.reason, until)
     }
 }
 
@@ -254,7 +288,11 @@ const PERSON_READ: TenantSql = crate::sql!(
     "select u.name, m.role, u.email, u.email_verified_at is not null as email_verified
      from users u
      join memberships m on m.company_id = u.company_id and m.user_id = u.user_id
-     where u.company_id = $1 and u.user_id = $2"
+     where u.company_id = $1 and u.user_id = $2
+     union all
+     select a.operator, 'support', '', true
+     from support_accesses a
+     where a.company_id = $1 and a.access_id = $2"
 );
 
 const COUNT_READ: TenantSql = crate::sql!(

@@ -85,7 +85,11 @@ pub async fn audit(member: Member, call: Call) -> Result<Response<Body>, Error> 
     let frame = Frame::new(&member.scope, &call, "/dashboard/audit");
     let events = rows(team::audit(member).await?, "events")?;
     let events = events.iter().map(|event| {
-        let who = if event.text("person").is_empty() { event.text("actor") } else { event.text("person") };
+        let who = match (event.text("actor"), event.text("person")) {
+            (actor, person) if person.is_empty() => actor,
+            (actor, person) if actor == "support" => format!("{person}, support"),
+            (_, person) => person,
+        };
         let when = event.text("created_at").chars().take(16).collect();
         vec![when, who, event.text("action").replace(['.', '_'], " "), event.text("target")]
     });

@@ -241,6 +241,17 @@ export type Api = {
     };
     200: Retention;
   };
+  "GET /v1/support": {
+    200: {
+      allowed: boolean;
+      accesses: {
+        access_id: Id; operator: string; reason: string; minutes: Count; created_at: Time; used_at: Time | null; ends_at: Time;
+        ended_at: Time | null; open: boolean;
+      }[];
+    };
+  };
+  "PUT /v1/support": { takes: { allowed: boolean }; 200: { allowed: boolean } };
+  "POST /v1/support/{id}/end": { 204: null };
   "GET /v1/visitors/{id}": {
     query: { after?: string };
     200: {

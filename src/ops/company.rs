@@ -1,4 +1,4 @@
-//! `bulkhead company`: a company's way in, out and away: export, import, suspend, resume, delete.
+//! `bulkhead company`: a company's way in, out and away: export, import, restore, suspend, resume, delete.
 //! It never reads or writes two companies' rows in one statement, but for the last look whether a deleted one left a trace.
 
 mod archive;
@@ -8,6 +8,7 @@ mod import;
 mod purge;
 mod receipt;
 pub mod redis;
+mod restore;
 mod standing;
 pub mod tables;
 
@@ -30,6 +31,8 @@ enum Command {
     Export(export::Args),
     /// Bring a company from such an archive into a deployment where it is not.
     Import(import::Args),
+    /// Put a company that is there back to what an archive of it holds.
+    Restore(restore::Args),
     /// End its sessions and keys, and have its hosts answer as if they were not there.
     Suspend(standing::Args),
     /// Undo that; people sign in again, and programs need new keys.
@@ -47,6 +50,7 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
     match args.command {
         Command::Export(args) => export::run(args).await,
         Command::Import(args) => import::run(args).await,
+        Command::Restore(args) => restore::run(args).await,
         Command::Suspend(args) => standing::suspend(args).await,
         Command::Resume(args) => standing::resume(args).await,
         Command::Delete(args) => deletion::run(args).await,
@@ -65,10 +69,10 @@ struct Which {
 }
 
 /// A company as it stands.
-struct Found {
-    id: String,
-    slug: String,
-    suspended: bool,
+pub(crate) struct Found {
+    pub(crate) id: String,
+    pub(crate) slug: String,
+    pub(crate) suspended: bool,
     /// Seconds since it was suspended; `None` where that is not known.
     suspended_s: Option<f64>,
     /// Whether its deletion was asked for, and whether it may begin.
@@ -90,7 +94,8 @@ impl Which {
     }
 }
 
-async fn find(owner: &Client, company: &str) -> anyhow::Result<Found> {
+/// Looks a company up by slug or id, as the schema's owner.
+pub(crate) async fn find(owner: &Client, company: &str) -> anyhow::Result<Found> {
     let id = company.parse::<CompanyId>().map(|id| id.to_string()).unwrap_or_default();
     ensure!(id != FIRST, "this is where addresses of deleted companies are kept; it is no company");
     let row = owner.query_opt(COMPANY_FIND, &[&id, &company]).await?;

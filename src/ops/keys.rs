@@ -113,7 +113,7 @@ pub(crate) fn id() -> anyhow::Result<String> {
 }
 
 #[expect(clippy::disallowed_methods, reason = "this is a native program; the core's port is not there")]
-fn random<const LENGTH: usize>() -> anyhow::Result<[u8; LENGTH]> {
+pub(crate) fn random<const LENGTH: usize>() -> anyhow::Result<[u8; LENGTH]> {
     let mut bytes = [0; LENGTH];
     getrandom::fill(&mut bytes).context("this machine has no random source")?;
     Ok(bytes)

@@ -14,6 +14,7 @@ mod postgres;
 mod serve;
 mod slugs;
 mod soak;
+mod support;
 mod tail;
 mod templates;
 
@@ -43,6 +44,8 @@ enum Command {
     Slugs(slugs::Args),
     /// Have a stand of its own go through companies, chats and faults, and see that nothing is left over.
     Soak(soak::Args),
+    /// Let one of the operator's people into a company's dashboard, for a reason and a while.
+    Support(support::Args),
     /// Read the log lines of worker and gateway, and look through them.
     Tail(tail::Args),
     /// Check and load the industry templates, and bring companies up to date with them.
@@ -65,6 +68,7 @@ async fn main() -> std::process::ExitCode {
         Command::Keys(args) => keys::run(args).await,
         Command::Slugs(args) => slugs::run(args).await,
         Command::Soak(args) => soak::run(args).await,
+        Command::Support(args) => support::run(args).await,
         Command::Tail(args) => tail::run(&args),
         Command::Templates(args) => templates::run(args).await,
     };

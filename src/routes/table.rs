@@ -12,7 +12,8 @@ use crate::{
     accounts, agents, api_keys, budget, calendar, chat, checklist, company, contexts, conversations, cron,
     domains, drafts, inbox, invitations, knowledge, labels, leads, ledger, links, notices, notifications,
     openai_api, openapi, pages, pipeline, plan, providers, provisioning, questions, replies, retention,
-    roles, services, sessions, site, team, terms, two_step, unanswered, updates, visitors, webhooks, widget,
+    roles, services, sessions, site, support, team, terms, two_step, unanswered, updates, visitors, webhooks,
+    widget,
 };
 
 /// The routes. The order is that of the API's page; the first match wins, and no two match the same request.
@@ -404,6 +405,31 @@ pub static ROUTES: &[Route] = &[
     }),
     page(Role::Member, "POST", "/dashboard/account/totp/end", "Turn it off", |m, call| {
         Box::pin(then(two_step::end(m, call), "/dashboard/sessions", "two-step-off"))
+    }),
+    // Support: who of the operator's people was let in; and the page behind their link.
+    member(Role::Owner, "GET", "/v1/support", "Whether support may enter, and who did", |m, _| {
+        Box::pin(support::list(m))
+    }),
+    member(Role::Owner, "PUT", "/v1/support", "Let support enter, or forbid it", |m, call| {
+        Box::pin(support::allow(m, call))
+    }),
+    member(Role::Owner, "POST", "/v1/support/{id}/end", "End an access of support's", |m, call| {
+        Box::pin(support::end(m, call))
+    }),
+    page(Role::Owner, "GET", "/dashboard/support", "Support access, for the owner", |m, call| {
+        Box::pin(dashboard::support::show(m, call))
+    }),
+    page(Role::Owner, "POST", "/dashboard/support", "Let support enter, or forbid it", |m, call| {
+        Box::pin(then(support::allow(m, call), "/dashboard/support", "saved-so"))
+    }),
+    page(Role::Owner, "POST", "/dashboard/support/{id}/end", "End an access", |m, call| {
+        Box::pin(then(support::end(m, call), "/dashboard/support", "ended"))
+    }),
+    guest("GET", "/dashboard/sign-in/support", "The page behind support's link", |s, call| {
+        Box::pin(dashboard::support::arrive(s, call))
+    }),
+    guest("POST", "/dashboard/sign-in/support", "Enter as support", |s, call| {
+        Box::pin(dashboard::support::enter(s, call))
     }),
     // The dashboard's pages and forms.
     guest("GET", "/dashboard/sign-in", "The door of the dashboard", |s, call| Box::pin(door::show(s, call))),

@@ -15,8 +15,9 @@ use crate::api_keys::{self, KeyScope};
 use crate::config::Place;
 use crate::cron::Only;
 use crate::error::Error;
-use crate::ids::{ApiKeyId, CompanyId, SessionId, UserId, VisitorId};
+use crate::ids::{ApiKeyId, CompanyId, SessionId, SupportId, UserId, VisitorId};
 use crate::params;
+use crate::roles;
 use crate::routes::{Call, Role};
 use crate::widget::ORIGIN_LISTED;
 
@@ -30,13 +31,14 @@ pub struct Visitor {
     pub address: Option<String>,
 }
 
-/// A signed-in person of this company. Role and session are checked by the database, in each batch.
+/// A signed-in person of this company, or the operator's support in their place. Role and session, or support's access, are
+/// checked by the database, in each batch.
 pub struct Member {
     /// The company's data.
     pub scope: TenantScope,
-    /// The person.
+    /// The person; for support its access, which is nobody's id.
     pub user: UserId,
-    /// The session.
+    /// The session; for support its access.
     pub session: SessionId,
 }
 
@@ -84,7 +86,7 @@ pub(crate) async fn origin(call: &Call) -> Result<Option<HeaderValue>, Error> {
 pub(crate) fn known_visitor(call: &Call, scope: &TenantScope) -> Option<VisitorId> {
     match bearer(call, &scope.company).ok()? {
         Bearer::Visitor(id) => Some(id),
-        Bearer::Member(..) | Bearer::Page(..) => None,
+        Bearer::Member(..) | Bearer::Page(..) | Bearer::Support(_) => None,
     }
 }
 
@@ -100,7 +102,7 @@ pub async fn visitor(call: &Call) -> Result<Visitor, Error> {
             let address = address(call, &scope);
             Ok(Visitor { scope, id, address })
         }
-        Bearer::Member(..) | Bearer::Page(..) => Err(Error::Unauthorized),
+        Bearer::Member(..) | Bearer::Page(..) | Bearer::Support(_) => Err(Error::Unauthorized),
     }
 }
 
@@ -117,21 +119,32 @@ pub async fn member(call: &Call, role: Role, permission: &'static str) -> Result
             let actor = Actor::Member { user, session, roles: role.or_higher(), permission };
             Ok(Member { scope: scope(call, company, actor)?, user, session })
         }
-        Bearer::Visitor(_) | Bearer::Page(..) => Err(Error::Unauthorized),
+        Bearer::Visitor(_) | Bearer::Page(..) | Bearer::Support(_) => Err(Error::Unauthorized),
     }
 }
 
 /// A signed-in person's browser: a session cookie of the company whose host this is. The same is checked with each batch as
-/// for [`member`]; what differs is only how the session is proven, and neither proof is one for the other.
+/// for [`member`]; what differs is only how the session is proven, and neither proof is one for the other. Support comes this
+/// way alone, and only as far as [`roles::support_may`].
 ///
 /// # Errors
-/// [`Error::NotFound`] for the host, [`Error::Unauthorized`] for the cookie.
+/// [`Error::NotFound`] for the host, [`Error::Unauthorized`] for the cookie, [`Error::Forbidden`] for what is not support's.
 pub async fn page(call: &Call, role: Role, permission: &'static str) -> Result<Member, Error> {
     let company = call.company().await?;
     match proven(call, &company, cookie(call)?)? {
         Bearer::Page(user, session) => {
             let actor = Actor::Member { user, session, roles: role.or_higher(), permission };
             Ok(Member { scope: scope(call, company, actor)?, user, session })
+        }
+        // Their handlers know support by its access alone: it has no row among the company's people.
+        Bearer::Support(access) => {
+            let (method, path) = call.target();
+            if role == Role::Owner || !roles::support_may(method, path) {
+                return Err(Error::Forbidden);
+            }
+            let asked = format!("{method} {path}").into();
+            let scope = scope(call, company, Actor::Support { access, asked })?;
+            Ok(Member { scope, user: access.as_user(), session: access.as_session() })
         }
         Bearer::Visitor(_) | Bearer::Member(..) => Err(Error::Unauthorized),
     }
@@ -267,6 +280,14 @@ impl TenantScope {
     /// [`Error::Internal`] when no key can sign.
     pub fn page_token(&self, user: UserId, session: SessionId) -> Result<String, Error> {
         self.token(Bearer::Page(user, session), None)
+    }
+
+    /// What the cookie of support holds, at this company.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] when no key can sign.
+    pub(crate) fn support_token(&self, access: SupportId) -> Result<String, Error> {
+        self.token(Bearer::Support(access), None)
     }
 
     fn token(&self, bearer: Bearer, origin: Option<&str>) -> Result<String, Error> {

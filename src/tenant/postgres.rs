@@ -19,7 +19,7 @@ use crate::config::{ConfigError, DATABASE_TIMEOUT_MS, REPLY_LIMIT};
 use crate::cron::Only;
 use crate::error::Error;
 use crate::fields::{Field, FieldError};
-use crate::ids::CompanyId;
+use crate::ids::{AuditId, CompanyId};
 use crate::knockout::{Wall, filtered, stands};
 use crate::platform::{Outbound, Part, Platform};
 
@@ -29,16 +29,24 @@ impl TenantScope {
     pub fn batch(&self) -> Batch<'_> {
         let mut batch = Batch { scope: self, queries: Vec::with_capacity(8) };
         batch.push(SCOPE_SET, Vec::new());
-        if let Actor::Member { user, session, roles, permission } = self.actor
-            && stands(Wall::Membership)
-        {
-            batch.push(MEMBER_CHECK.text(), params![session, user, roles, permission]);
-        }
-        if let Actor::Program { key, hash, scope } = self.actor
-            && !self.let_in.get()
-        {
-            batch.push(PROGRAM_CHECK.text(), params![key, &hash.0[..], scope.as_str()]);
-            batch.push(PROGRAM_USED.text(), params![key]);
+        match &self.actor {
+            Actor::Member { user, session, roles, permission } if stands(Wall::Membership) => {
+                batch.push(MEMBER_CHECK.text(), params![*session, *user, *roles, *permission]);
+            }
+            Actor::Support { access, asked } => {
+                if stands(Wall::Membership) {
+                    batch.push(SUPPORT_CHECK.text(), params![*access]);
+                }
+                if !self.let_in.get() {
+                    let event = AuditId::new(&*self.platform);
+                    batch.push(SUPPORT_NOTE.text(), params![event, *access, &**asked]);
+                }
+            }
+            Actor::Program { key, hash, scope } if !self.let_in.get() => {
+                batch.push(PROGRAM_CHECK.text(), params![*key, &hash.0[..], scope.as_str()]);
+                batch.push(PROGRAM_USED.text(), params![*key]);
+            }
+            _ => {}
         }
         batch
     }
@@ -60,6 +68,22 @@ const MEMBER_CHECK: TenantSql = crate::sql!(
          where s.company_id = $1 and s.session_id = $2 and s.user_id = $3
            and s.revoked_at is null and s.expires_at > now() and m.ended_at is null),
         refuse('BH401'))"
+);
+
+/// The same for the operator's support: its access is open, and the company lets support in.
+const SUPPORT_CHECK: TenantSql = crate::sql!(
+    "select coalesce(
+        (select 'support'
+         from support_accesses a
+         join companies c on c.company_id = a.company_id and c.support_allowed
+         where a.company_id = $1 and a.access_id = $2 and a.ended_at is null and a.ends_at > now()),
+        refuse('BH401'))"
+);
+
+/// Whatever support asks for is noted, once a request, in the transaction that does it.
+const SUPPORT_NOTE: TenantSql = crate::sql!(
+    "insert into audit_events (company_id, event_id, actor, user_id, action, target)
+     values ($1, $2, 'support', $3, 'support.asked', left($4, 200))"
 );
 
 /// The same for a company's own program: its key still stands and may be used for this.
@@ -240,7 +264,7 @@ macro_rules! id_params {
 
 id_params!(CompanyId UserId SessionId VisitorId AgentId ConversationId MessageId NoteId MemoryId CategoryId EntryId ProviderId ReservationId AuditId ContactId LeadId NoticeId ApiKeyId LinkId RequestId);
 id_params!(StageId LabelId MessageTemplateId StepId NotificationId ItemId AppointmentTypeId ClosureId MethodId ServiceId TermId ContextId PageId QuestionId ReplyId);
-id_params!(DraftId UnansweredId WebhookId DeliveryId EventId DomainId);
+id_params!(DraftId UnansweredId WebhookId DeliveryId EventId DomainId SupportId);
 
 /// Parameters `$2` and on of a statement.
 #[macro_export]

@@ -1,4 +1,4 @@
-//! Tokens: JSON Web Tokens (RFC 7519) of two kinds, one algorithm, and a key ring.
+//! Tokens: JSON Web Tokens (RFC 7519) of a few kinds, one algorithm, and a key ring.
 //!
 //! It never takes an algorithm, a key or a URL of one from the token: the ring and HS256 are all there is.
 
@@ -7,8 +7,8 @@ use jwt_compact::alg::{Hs256, Hs256Key};
 use jwt_compact::{AlgorithmExt, Claims, Header, TimeOptions, UntrustedToken};
 
 use super::{required, secret_bytes};
-use crate::config::{ACCESS_TOKEN_S, ConfigError, SESSION_S, VISITOR_TOKEN_S};
-use crate::ids::{CompanyId, SessionId, UserId, VisitorId};
+use crate::config::{ACCESS_TOKEN_S, ConfigError, SESSION_S, SUPPORT_S, VISITOR_TOKEN_S};
+use crate::ids::{CompanyId, SessionId, SupportId, UserId, VisitorId};
 use crate::knockout::{Wall, stands};
 
 /// Longest token that is looked at, bytes.
@@ -28,6 +28,8 @@ pub(super) enum Bearer {
     Member(UserId, SessionId),
     /// A signed-in person's browser, in one session: the dashboard's pages.
     Page(UserId, SessionId),
+    /// The browser of the operator's support, in one access: the dashboard's pages, as far as support may.
+    Support(SupportId),
 }
 
 /// The claims, besides the times: exactly these, each of them checked.
@@ -62,6 +64,7 @@ impl Bearer {
             Self::Visitor(_) => VISITOR,
             Self::Member(..) => ACCESS,
             Self::Page(..) => PAGE,
+            Self::Support(_) => SUPPORT,
         }
     }
 
@@ -70,6 +73,7 @@ impl Bearer {
             Self::Visitor(_) => VISITOR_TOKEN_S,
             Self::Member(..) => ACCESS_TOKEN_S,
             Self::Page(..) => SESSION_S,
+            Self::Support(_) => SUPPORT_S,
         }
     }
 }
@@ -77,6 +81,7 @@ impl Bearer {
 const VISITOR: &str = "visitor+jwt";
 const PAGE: &str = "page+jwt";
 const ACCESS: &str = "access+jwt";
+const SUPPORT: &str = "support+jwt";
 
 impl KeyRing {
     pub(super) fn parse(get: &dyn Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
@@ -105,6 +110,7 @@ impl KeyRing {
         let (kid, key) = self.0.first()?;
         let (sub, sid) = match bearer {
             Bearer::Visitor(visitor) => (visitor.to_string(), None),
+            Bearer::Support(access) => (access.to_string(), None),
             Bearer::Member(user, session) | Bearer::Page(user, session) => (user.to_string(), Some(session)),
         };
         let mut claims = Claims::new(Named {
@@ -155,6 +161,7 @@ impl KeyRing {
             (VISITOR, None) => Some(Bearer::Visitor(named.sub.parse().ok()?)),
             (ACCESS, Some(session)) => Some(Bearer::Member(named.sub.parse().ok()?, session)),
             (PAGE, Some(session)) => Some(Bearer::Page(named.sub.parse().ok()?, session)),
+            (SUPPORT, None) => Some(Bearer::Support(named.sub.parse().ok()?)),
             _ => None,
         }
     }
@@ -213,7 +220,8 @@ mod tests {
         let (a, b) = (A.parse().unwrap(), B.parse().unwrap());
         let member = Bearer::Member(A.parse().unwrap(), B.parse().unwrap());
         let page = Bearer::Page(A.parse().unwrap(), B.parse().unwrap());
-        for bearer in [visitor(), member, page] {
+        let support = Bearer::Support(A.parse().unwrap());
+        for bearer in [visitor(), member, page, support] {
             let token = ring.sign("https://x", a, bearer, None, NOW).unwrap();
             let verify = |issuer, company, now_ms| ring.verify(issuer, company, None, &token, now_ms);
             assert_eq!(verify("https://x", a, NOW), Some(bearer));

@@ -38,6 +38,8 @@ const CALLERS: &[(&str, &str)] = &[
     ("p-less", "a program whose key has every scope but the route's"),
     ("p-ended", "a program whose key has ended"),
     ("p-gone", "a program whose key was revoked"),
+    ("support", "the operator's support, let in for half an hour"),
+    ("s-ended", "the same after its access was ended"),
 ];
 
 const SNAPSHOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/it/access_matrix.txt");
@@ -82,6 +84,7 @@ fn check_promise(route: &Route, caller: &str, status: u16) {
         "owner" => Some(Role::Owner),
         _ => None,
     };
+    let support = caller == "support";
     // A form's answer is the way to a page; whoever is not signed in is shown the door when they read.
     let posts = route.method == "POST";
     let (done, refused) = if posts { (303..=303, 401..=401) } else { (200..=200, 303..=303) };
@@ -101,6 +104,9 @@ fn check_promise(route: &Route, caller: &str, status: u16) {
             200..=200
         }
         (Run::Page(least, _), Some(role)) if role >= *least => done,
+        (Run::Page(..), None) if (support || caller == "s-ended") && !support_may(route) => 403..=403,
+        (Run::Page(..), None) if support && posts && route.path.ends_with("-preview") => 200..=200,
+        (Run::Page(..), None) if support => done,
         (Run::Member(..) | Run::Page(..), Some(_)) => 403..=403,
         (Run::Page(..), None) => refused,
         (Run::Visitor(_), _) if caller == "mem-vis" => 200..=404,
@@ -109,6 +115,43 @@ fn check_promise(route: &Route, caller: &str, status: u16) {
         (Run::Visitor(_) | Run::Member(..) | Run::Program(..), _) => 401..=401,
     };
     assert!(expected.contains(&status), "{} {} by {caller}: {status}", route.method, route.path);
+}
+
+/// What support may, said once more: by pages, and with nothing of the core's own list.
+fn support_may(route: &Route) -> bool {
+    let page = route.path.trim_start_matches("/dashboard").trim_start_matches('/');
+    let area = page.split('/').next().unwrap_or_default();
+    let written = [
+        "agents",
+        "closures",
+        "contexts",
+        "hours",
+        "knowledge",
+        "lead-questions",
+        "quick-replies",
+        "site",
+        "site-preview",
+        "templates",
+        "terms",
+        "unanswered",
+    ];
+    let read = [
+        "",
+        "appointment-types",
+        "checklist",
+        "follow-ups",
+        "inbox",
+        "labels",
+        "office",
+        "payment-methods",
+        "pipeline",
+        "replies",
+        "services",
+        "widget-settings",
+    ];
+    route.path == "/dashboard/sign-out"
+        || written.contains(&area)
+        || (route.method == "GET" && read.contains(&area))
 }
 
 fn declared(run: &Run) -> &'static str {
@@ -185,6 +228,9 @@ impl<'company> World<'company> {
         for (key, change) in [(&p_ended, "expires_at = now()"), (&p_gone, "revoked_at = now()")] {
             run(acme, &format!("update api_keys set {change} where key_hash = sha256('{key}')")).await;
         }
+        let s_ended = acme.support().await;
+        run(acme, &format!("update support_accesses set ended_at = now() where access_id = '{s_ended}'"))
+            .await;
         let mut single = Vec::new();
         for scope in all {
             single.push((scope, acme.api_key(&[scope.as_str()]).await));
@@ -209,6 +255,8 @@ impl<'company> World<'company> {
             ("p-less", single[0].1.clone()),
             ("p-ended", p_ended),
             ("p-gone", p_gone),
+            ("support", Token::support(acme, &acme.support().await).sign()),
+            ("s-ended", Token::support(acme, &s_ended).sign()),
         ];
         let expired_visitor = Token::visitor(acme, &nobody).claim("exp", past).sign();
         // Nothing above is refused for another reason than the one it stands for.
@@ -259,8 +307,16 @@ impl<'company> World<'company> {
         check(route.method, &path, status, &kind, &body);
         if matches!((route.path, status), ("/v1/logout", 204) | ("/dashboard/sign-out", 303)) {
             // The next rows want the session back.
-            let session = claims(token)["sid"].as_str().unwrap().to_owned();
-            run(acme, &format!("update sessions set revoked_at = null where session_id = '{session}'")).await;
+            let again = match claims(token)["sid"].as_str() {
+                Some(session) => {
+                    format!("update sessions set revoked_at = null where session_id = '{session}'")
+                }
+                None => {
+                    let access = claims(token)["sub"].as_str().unwrap().to_owned();
+                    format!("update support_accesses set ended_at = null where access_id = '{access}'")
+                }
+            };
+            run(acme, &again).await;
         }
         status
     }
@@ -319,6 +375,7 @@ impl<'company> World<'company> {
                 }
                 return unanswered(self.acme).await;
             }
+            (_, "/v1/support/{id}/end") => return self.acme.support().await,
             (_, "/v1/notices/{id}/seen") => {
                 "insert into notices (company_id, notice_id, kind, body)
                  values ($1::text::uuid, gen_random_uuid(), 'lead', 'Somebody called.')
@@ -393,6 +450,7 @@ impl<'company> World<'company> {
                 | "/v1/knowledge/drafts/{id}/approve"
                 | "/v1/unanswered/{id}/draft"
                 | "/v1/invitations/{id}/resend"
+                | "/v1/support/{id}/end"
                 | "/v1/webhooks/{id}/secret"
                 | "/v1/webhooks/{id}/test"
                 | "/v1/domains/{id}/verify"
@@ -499,6 +557,7 @@ impl<'company> World<'company> {
                 set("totp_last_step = 0").await;
                 json!({ "password": PASSWORD, "code": code })
             }
+            (_, "/v1/sign-in/support") => json!({ "token": acme.support_link(10).await }),
             (_, "/v1/sign-in/reset") => json!({ "email": acme.person("member").await.email }),
             (_, "/v1/sign-in/email") => {
                 json!({ "token": acme.link("verify", &acme.person("member").await.user, 10).await })
@@ -533,6 +592,7 @@ pub(super) fn twin(route: &Route) -> (&'static str, String) {
     };
     let path = format!("/v1/{path}");
     match (route.method, path.strip_suffix("/remove")) {
+        ("POST", None) if path == "/v1/support" => ("PUT", path),
         ("POST", Some(path)) => ("DELETE", path.to_owned()),
         ("POST", None) if path == "/v1/retention" => ("PUT", path),
         ("POST", None)
@@ -611,6 +671,7 @@ pub(super) fn kept(path: &str) -> Option<(&'static str, &'static str)> {
         | "/v1/webhooks/{id}/deliveries" => ("webhooks", "webhook_id"),
         "/v1/domains/{id}" | "/v1/domains/{id}/verify" => ("domains", "domain_id"),
         "/v1/deliveries/{id}/replay" => ("outbox", "delivery_id"),
+        "/v1/support/{id}/end" => ("support_accesses", "access_id"),
         "/v1/visitors/{id}" => ("conversations", "visitor_id"),
         "/v1/knowledge/drafts/{id}" | "/v1/knowledge/drafts/{id}/approve" => ("knowledge_drafts", "draft_id"),
         "/v1/unanswered/{id}" | "/v1/unanswered/{id}/answer" | "/v1/unanswered/{id}/draft" => {
@@ -652,6 +713,7 @@ pub(super) fn office(method: &str, path: &str, unique: &str) -> Option<Value> {
         }
         ("PATCH", "/v1/follow-ups/{id}" | "/v1/notifications/{id}") => json!({ "enabled": false }),
         ("PATCH", "/v1/checklist/{id}") => json!({ "done": true }),
+        ("PUT", "/v1/support") => json!({ "allowed": true }),
         ("PATCH", "/v1/hours") => json!({ "hours": [{ "weekday": 1, "opens": "08:00", "closes": "17:00" }] }),
         ("POST", "/v1/closures") => {
             // A day of its own for each caller: the database takes a day once.

@@ -304,6 +304,7 @@ pub(super) fn body(route: &Route) -> Option<Value> {
             | "/v1/knowledge/drafts/{id}/approve"
             | "/v1/unanswered/{id}/draft"
             | "/v1/invitations/{id}/resend"
+            | "/v1/support/{id}/end"
             | "/v1/webhooks/{id}/secret"
             | "/v1/webhooks/{id}/test"
             | "/v1/domains/{id}/verify"
@@ -315,7 +316,7 @@ pub(super) fn body(route: &Route) -> Option<Value> {
         // From the platform's own page only: it/accounts.rs.
         ("POST", "/v1/signup" | "/signup" | "/enter") => return None,
         ("POST", "/v1/sign-in/reset") => json!({ "email": "x@example.com" }),
-        ("POST", "/v1/sign-in/email") => json!({ "token": "x" }),
+        ("POST", "/v1/sign-in/email" | "/v1/sign-in/support") => json!({ "token": "x" }),
         ("POST", "/v1/sign-in/code") => json!({ "token": "x", "code": "000000" }),
         ("POST", "/v1/sign-in/password") => json!({ "token": "x", "password": "not the password" }),
         ("POST", "/v1/sign-in/invitation") => {

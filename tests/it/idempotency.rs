@@ -49,6 +49,7 @@ const OTHERS: &[(&str, &str)] = &[
     ("/v1/invitations/{id}/resend", "each link takes the place of the one before"),
     ("/v1/account/verification", "each link takes the place of the one before"),
     ("/v1/account/email", "each link takes the place of the one before"),
+    ("/v1/support/{id}/end", "an end is an end: the next is told that there is none to end"),
     ("/v1/company/deletion", "harmless to repeat: the days begin anew"),
     ("/v1/account/totp", "each secret takes the place of the one before, until one is confirmed"),
     ("/v1/account/totp/confirm", "a code is good once"),

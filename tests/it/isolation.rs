@@ -36,6 +36,7 @@ async fn id_of(company: &Company, route: &Route) -> String {
         "/v1/knowledge/{id}" => ("knowledge_entries", "entry_id"),
         "/v1/providers/{id}" | "/v1/providers/{id}/test" => ("providers", "provider_id"),
         "/v1/api-keys/{id}" => ("api_keys", "api_key_id"),
+        "/v1/support/{id}/end" => return company.support().await,
         path if path.starts_with("/v1/webhooks/{id}") => return webhook(company).await,
         path if path.starts_with("/v1/domains/{id}") => return domain(company).await,
         "/v1/deliveries/{id}/replay" => return delivery(company).await,

@@ -74,7 +74,8 @@ pub(super) const KEPT: &[&str] = &[
 ];
 
 /// Tables that stay behind.
-pub(super) const LEFT_OUT: &[&str] = &["account_links", "idempotency_keys", "outbox", "sessions"];
+pub(super) const LEFT_OUT: &[&str] =
+    &["account_links", "idempotency_keys", "outbox", "sessions", "support_accesses"];
 
 /// A folder of this test's own.
 pub(super) fn folder() -> PathBuf {

@@ -63,6 +63,7 @@ mod simulation;
 mod slugs;
 mod stand;
 mod statements;
+mod support;
 mod template_updates;
 mod tls;
 mod tools;

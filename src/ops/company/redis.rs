@@ -26,6 +26,21 @@ pub async fn clear(redis: &mut Redis, company: &str) -> anyhow::Result<u64> {
     Ok(deleted)
 }
 
+/// Deletes what agents remember of a company's conversations of late; gives of how many. Counters and budgets stay.
+pub async fn forget(redis: &mut Redis, company: &str) -> anyhow::Result<u64> {
+    let mut forgotten = 0;
+    let prefix = format!("memory:{{{company}}}:");
+    walk(redis, company, async |redis, keys| {
+        let keys: Vec<_> = keys.into_iter().filter(|key| key.starts_with(prefix.as_bytes())).collect();
+        if !keys.is_empty() {
+            forgotten += cmd("UNLINK").arg(&keys).query_async::<u64>(redis).await?;
+        }
+        Ok(())
+    })
+    .await?;
+    Ok(forgotten)
+}
+
 /// How many keys a company has. One that is walked over twice counts twice.
 pub async fn number(redis: &mut Redis, company: &str) -> anyhow::Result<u64> {
     let mut number = 0;

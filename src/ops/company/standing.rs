@@ -66,7 +66,7 @@ pub async fn resume(args: Args) -> anyhow::Result<()> {
 pub async fn end(worker: &mut Client, found: &Found, days: Option<u16>) -> anyhow::Result<Option<String>> {
     let transaction = within(worker, &found.id).await?;
     let scope = Param::from(found.id.as_str());
-    for sql in [SESSIONS_END, API_KEYS_END, LINKS_END, COMPANY_SUSPEND] {
+    for sql in [SESSIONS_END, SUPPORT_END, API_KEYS_END, LINKS_END, COMPANY_SUSPEND] {
         transaction.execute(sql.text(), &[&scope]).await?;
     }
     let after = match days {
@@ -92,6 +92,11 @@ async fn open(which: &Which) -> anyhow::Result<(Found, Client)> {
 
 const SESSIONS_END: TenantSql =
     bulkhead::sql!("update sessions set revoked_at = now() where company_id = $1 and revoked_at is null");
+
+const SUPPORT_END: TenantSql = bulkhead::sql!(
+    "update support_accesses set ended_at = now()
+     where company_id = $1 and ended_at is null and coalesce(ends_at, link_expires_at) > now()"
+);
 
 const API_KEYS_END: TenantSql =
     bulkhead::sql!("update api_keys set revoked_at = now() where company_id = $1 and revoked_at is null");

@@ -405,6 +405,7 @@ async fn webhook(alice: &Company, canary: &str) -> [(&'static str, String); 2] {
 
 /// Marks what Alice's lists show of her office.
 async fn office(alice: &Company, canary: &str) {
+    alice.support().await;
     for (table, column, unique) in [
         ("pipeline_stages", "name", "stage_id"),
         ("labels", "name", "label_id"),
@@ -421,6 +422,7 @@ async fn office(alice: &Company, canary: &str) {
         ("widget_settings", "greeting", "''"),
         ("users", "name", "''"),
         ("audit_events", "target", "''"),
+        ("support_accesses", "reason", "''"),
     ] {
         let sql = format!(
             "update {table} set {column} = left('{canary}' || {unique}, 60) where company_id = $1::text::uuid returning 1"
@@ -431,6 +433,7 @@ async fn office(alice: &Company, canary: &str) {
     for sql in [
         "update memberships set created_at = '2000-01-01' where company_id = $1::text::uuid returning 1",
         "update audit_events set created_at = now() + interval '1 day' where company_id = $1::text::uuid returning 1",
+        "update support_accesses set created_at = now() + interval '1 day' where company_id = $1::text::uuid returning 1",
     ] {
         assert!(!alice.rows(sql).await.is_empty(), "{sql}");
     }
