@@ -53,6 +53,7 @@ mod pages;
 mod people;
 mod poison;
 mod provisioning;
+mod restore;
 mod router;
 mod schema;
 mod search;
