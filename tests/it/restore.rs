@@ -53,6 +53,26 @@ fn changed(
     before.iter().filter(|(table, hash)| after[*table] != **hash).map(|(table, _)| *table).collect()
 }
 
+/// A hash of what it has of all visitors but one.
+async fn others(company: &Company, visitor: &str) -> Vec<String> {
+    let mut hashes = Vec::new();
+    for rows in [
+        format!("contacts t where visitor_id <> '{visitor}'"),
+        format!("conversations t where visitor_id <> '{visitor}'"),
+        format!("memories t where visitor_id <> '{visitor}'"),
+        format!(
+            "messages t join conversations c using (company_id, conversation_id) where c.visitor_id <> '{visitor}'"
+        ),
+        format!("leads t join contacts c using (company_id, contact_id) where c.visitor_id <> '{visitor}'"),
+    ] {
+        let sql = format!(
+            "select count(*) || md5(coalesce(string_agg(t::text, '|' order by t::text), '')) from {rows} and company_id = $1::text::uuid"
+        );
+        hashes.push(company.rows(&sql).await[0].get(0));
+    }
+    hashes
+}
+
 async fn list(company: &Company, what: &str) -> Vec<Value> {
     let path = format!("/v1/{}", what.replace('_', "-"));
     company.owner(Method::GET, &path, None, 200).await[what].as_array().unwrap().clone()
@@ -81,7 +101,7 @@ async fn a_running_company_is_what_it_was_and_nothing_that_was_taken_away_comes_
     let archive = folder().join("acme.tar.gz");
     let archive = archive.to_str().unwrap();
     done(stand, &["export", &acme.slug, "--out", archive]).await;
-    let there = tables(&acme).await;
+    let (there, of_others) = (tables(&acme).await, others(&acme, &erased).await);
 
     // What went wrong: knowledge and services are gone, agents are somebody else, a page is new.
     for sql in [
@@ -122,7 +142,8 @@ async fn a_running_company_is_what_it_was_and_nothing_that_was_taken_away_comes_
     assert!(said.contains("restored; "), "{said}");
     let now = tables(&acme).await;
     // The erased visitor's rows did not come back; the chat's settings have the present secret; all else is what it was.
-    let theirs = ["contacts", "conversations", "leads", "messages", "widget_settings"];
+    let theirs = ["contacts", "conversations", "leads", "memories", "messages", "notices", "widget_settings"];
+    assert_eq!(others(&acme, &erased).await, of_others);
     for table in changed(&there, &now) {
         assert!(STAYING.contains(&table) || theirs.contains(&table), "{table} is not what it was");
     }
