@@ -3,6 +3,7 @@
 //! It never uses a link by being read, and says nothing of it before it is used. What it does, [`crate::support`] does.
 
 use http::Response;
+use serde::Deserialize;
 use serde_json::Value;
 
 use super::view::gate::Gate;
@@ -66,6 +67,13 @@ fn access(access: &Value) -> Item {
     }
 }
 
+/// What the page behind the link sends.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Link {
+    token: String,
+}
+
 /// `GET /dashboard/sign-in/support?token=…`: asks whether to enter.
 ///
 /// # Errors
@@ -84,7 +92,7 @@ const INTRO: &str = "The company's owner sees who you are, why you are here and 
 /// # Errors
 /// [`Error::Invalid`] for the form. That the link has ended is said on the page.
 pub async fn enter(scope: TenantScope, call: Call) -> Result<Response<Body>, Error> {
-    let token = super::form::read(&call.bytes().await?)?.text_of("token");
+    let Link { token } = call.json::<Link>().await?;
     match support::enter(&scope, &token).await {
         Ok((cookie, seconds)) => {
             let mut response = see_other("/dashboard")?;

@@ -3,6 +3,7 @@
 
 mod clock;
 mod database;
+mod http;
 mod keys;
 mod web;
 
@@ -113,7 +114,7 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
         (None, _) => report.skip("master keys", "MASTER_KEYS is not given"),
         (_, None) => report.skip("master keys", "the database does not answer"),
     }
-    let http = web::client()?;
+    let http = http::Client::new()?;
     match &args.sql_url {
         Some(url) => report.add("SQL over HTTP", web::sql(&http, url, &args.worker_database_url).await),
         None => report.skip("SQL over HTTP", "SQL_URL is not given"),

@@ -156,7 +156,10 @@ fn roots_of(file: &str) -> anyhow::Result<RootCertStore> {
 }
 
 /// The certificates that this machine trusts.
-fn roots_here() -> anyhow::Result<RootCertStore> {
+///
+/// # Errors
+/// When it trusts none.
+pub fn roots_here() -> anyhow::Result<RootCertStore> {
     let mut roots = RootCertStore::empty();
     roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
     ensure!(
@@ -181,16 +184,10 @@ fn explained(error: tokio_postgres::Error, config: &Config) -> anyhow::Error {
     if let Some(rustls::Error::InvalidCertificate(wrong)) = certificate {
         return match wrong {
             CertificateError::UnknownIssuer | CertificateError::BadSignature => anyhow!(
-                "{host}'s certificate was issued by nobody who is trusted here; if it is of an authority of your own, name \
-                 that one's certificate with sslrootcert=FILE"
+                "{}; if it is of an authority of your own, name that one's certificate with sslrootcert=FILE",
+                explained_certificate(&host, wrong)
             ),
-            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => anyhow!(
-                "the certificate is not for {host}; name the server as its certificate does, or give it one for {host}"
-            ),
-            CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
-                anyhow!("{host}'s certificate has expired, or this machine's clock is wrong")
-            }
-            other => anyhow!("{host}'s certificate is not good: {other}"),
+            _ => anyhow!("{}", explained_certificate(&host, wrong)),
         };
     }
     if inner.is_some_and(|error| error.to_string() == "server does not support TLS") {
@@ -199,6 +196,22 @@ fn explained(error: tokio_postgres::Error, config: &Config) -> anyhow::Error {
         );
     }
     error.into()
+}
+
+/// What is wrong with a server's certificate, in words.
+pub fn explained_certificate(host: &str, wrong: &CertificateError) -> String {
+    match wrong {
+        CertificateError::UnknownIssuer | CertificateError::BadSignature => {
+            format!("{host}'s certificate was issued by nobody who is trusted here")
+        }
+        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => format!(
+            "the certificate is not for {host}; name the server as its certificate does, or give it one for {host}"
+        ),
+        CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
+            format!("{host}'s certificate has expired, or this machine's clock is wrong")
+        }
+        other => format!("{host}'s certificate is not good: {other}"),
+    }
 }
 
 #[cfg(test)]

@@ -256,7 +256,10 @@ fn another_company_s_id_and_no_id_cost_the_same_calls() {
                 let path = route.path.replace("{id}", &id);
                 let (status, _) = core.call(&bright, route.method, &path, token, body(route)).await;
                 assert_eq!(status, 404, "{} {path}", route.method);
-                calls.push(core.native.take_sent().iter().map(what).collect::<Vec<_>>());
+                // Whose host it is is asked anew every half minute, whatever the id.
+                let sent = core.native.take_sent();
+                let sent = sent.iter().map(what).filter(|(_, said)| !said[0].contains("company_by_host"));
+                calls.push(sent.collect::<Vec<_>>());
             }
             assert!(
                 !calls[0].is_empty() && calls[0] == calls[1],

@@ -237,7 +237,7 @@ async fn a_company_goes_out_and_into_another_deployment_byte_for_byte() {
 }
 
 /// Packs the folder's files in the order that the archive has them.
-fn pack(files: &Path, like: &Path, to: &Path) {
+pub(super) fn pack(files: &Path, like: &Path, to: &Path) {
     let listed = std::process::Command::new("tar").arg("-tzf").arg(like).output().unwrap();
     let names: Vec<String> = String::from_utf8(listed.stdout).unwrap().lines().map(str::to_owned).collect();
     let packed = std::process::Command::new("tar")

@@ -56,6 +56,7 @@ mod poison;
 mod provisioning;
 mod release;
 mod retention;
+mod restore;
 mod router;
 mod schema;
 mod search;

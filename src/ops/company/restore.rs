@@ -312,7 +312,10 @@ const REPLACED: &[&str] = &[
 
 /// What stays as it is, and why.
 const STAYING: &[(&[&str], &str)] = &[
-    (&["companies", "hosts"], "its name, addresses and standing stay"),
+    (
+        &["companies", "domains", "hosts", "retention_settings"],
+        "its name, its addresses, and how long things are kept stay",
+    ),
     (
         &[
             "memberships",

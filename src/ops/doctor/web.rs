@@ -1,28 +1,21 @@
 //! What is behind HTTP: SQL, Redis and the worker itself, asked as a worker or a visitor asks them. It stores nothing.
 
-use std::time::Duration;
-
-use reqwest::header::{DATE, HOST};
-use reqwest::{Client, StatusCode, Url};
+use http::StatusCode;
+use http::header::{DATE, HOST, HeaderName};
+use reqwest::Url;
 use serde_json::{Value, json};
 
 use super::clock::{compare, now_s};
+use super::http::{Answer, Asked, Client};
 use super::{Verdict, Wrong, wrong};
-
-/// A client that follows nothing and waits for nobody long.
-pub fn client() -> anyhow::Result<Client> {
-    let none = reqwest::redirect::Policy::none();
-    Ok(Client::builder().redirect(none).timeout(Duration::from_secs(10)).no_proxy().build()?)
-}
 
 /// A statement over HTTP, with the worker's connection string.
 pub async fn sql(http: &Client, url: &str, database_url: &str) -> Verdict {
-    let request = http
-        .post(url)
-        .header("neon-connection-string", database_url)
-        .json(&json!({ "query": "select 'well' as all_is", "params": [] }));
-    let (status, value) =
-        answer(request, "check SQL_URL, and that the gateway runs: it says why not when it starts").await?;
+    let mend = "check SQL_URL, and that the gateway runs: it says why not when it starts";
+    let url: Url = url.parse().map_err(|_| wrong("SQL_URL is no URL", mend))?;
+    let asked = Asked::post(&url, &json!({ "query": "select 'well' as all_is", "params": [] }))
+        .header(HeaderName::from_static("neon-connection-string"), database_url);
+    let Answer { status, value, .. } = http.send(asked).await.map_err(|why| wrong(why, mend))?;
     match (status, value.pointer("/rows/0/all_is")) {
         (StatusCode::OK, Some(well)) if well == "well" => Ok("answers a statement".to_owned()),
         (StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN, _) => Err(wrong(
@@ -83,15 +76,11 @@ async fn command(
     token: &str,
     command: Value,
 ) -> Result<(StatusCode, Value), Wrong> {
-    let request = http.post(url).bearer_auth(token).json(&command);
-    answer(request, "check UPSTASH_REDIS_REST_URL, and that the gateway runs").await
-}
-
-async fn answer(request: reqwest::RequestBuilder, mend: &str) -> Result<(StatusCode, Value), Wrong> {
-    // Neither the error nor the address is repeated: both may hold what is secret.
-    let response = request.send().await.map_err(|_| wrong("does not answer", mend))?;
-    let status = response.status();
-    Ok((status, response.json().await.unwrap_or_default()))
+    let mend = "check UPSTASH_REDIS_REST_URL, and that the gateway runs";
+    let url: Url = url.parse().map_err(|_| wrong("UPSTASH_REDIS_REST_URL is no URL", mend))?;
+    let asked = Asked::post(&url, &command).bearer(token);
+    let answer = http.send(asked).await.map_err(|why| wrong(why, mend))?;
+    Ok((answer.status, answer.value))
 }
 
 /// The worker at its addresses.
@@ -108,7 +97,7 @@ impl Site<'_> {
     /// The worker runs, and reaches what it needs.
     pub async fn ready(&self) -> Verdict {
         let response = self.get("", "/readyz").await?;
-        match response.status() {
+        match response.status {
             StatusCode::OK => Ok("runs, and reaches database and Redis".to_owned()),
             StatusCode::SERVICE_UNAVAILABLE => Err(wrong(
                 "runs, and does not reach its database or Redis",
@@ -125,9 +114,9 @@ impl Site<'_> {
     pub async fn wildcard(&self) -> Verdict {
         let label = format!("doctor-{}.", uuid::Uuid::from_u128(u128::from(now_s()?.to_bits())).simple());
         let response = self.get(&label, "/").await?;
-        let status = response.status();
+        let status = response.status;
         // Every answer of the worker's has one; a proxy's page has not.
-        match (status, response.headers().contains_key("x-request-id")) {
+        match (status, response.headers.contains_key("x-request-id")) {
             (StatusCode::NOT_FOUND, true) => Ok("every one leads to the worker".to_owned()),
             (status, _) => Err(wrong(
                 format!("a company's host that is nobody's answers {status}, and not the worker's 404"),
@@ -139,14 +128,14 @@ impl Site<'_> {
     /// The worker's clock, by the second.
     pub async fn clock(&self) -> Verdict {
         let response = self.get("", "/healthz").await?;
-        let date = response.headers().get(DATE).and_then(|date| date.to_str().ok()).and_then(seconds);
+        let date = response.headers.get(DATE).and_then(|date| date.to_str().ok()).and_then(seconds);
         match date {
             Some(there) => compare(there, now_s()?),
             None => Ok("not told: its answers have no date".to_owned()),
         }
     }
 
-    async fn get(&self, label: &str, path: &str) -> Result<reqwest::Response, Wrong> {
+    async fn get(&self, label: &str, path: &str) -> Result<Answer, Wrong> {
         let mend = "check ROOT_URL: scheme, host and port";
         let mut root: Url = self.root.parse().map_err(|_| wrong("ROOT_URL is no URL", mend))?;
         let host = format!("{label}{}", root.host_str().unwrap_or_default());
@@ -158,16 +147,10 @@ impl Site<'_> {
         } else {
             root.set_host(Some(&host)).map_err(|_| wrong("ROOT_URL is no URL", mend))?;
         }
-        if root.scheme() == "https" {
-            return Err(wrong(
-                "is not looked at: this tool speaks no TLS",
-                "run it beside the worker with --worker-url http://host:port",
-            ));
-        }
         root.set_path(path);
-        let request = self.http.get(root).header(HOST, host_with_port);
-        let mend = "see that the worker runs, and that DNS and routes lead to it";
-        request.send().await.map_err(|_| wrong(format!("{host} does not answer"), mend))
+        let asked = Asked::get(&root).header(HOST, &host_with_port);
+        let mend = "see that the worker runs, and that DNS, certificate and routes lead to it";
+        self.http.send(asked).await.map_err(|why| wrong(format!("{host} {why}"), mend))
     }
 }
 
