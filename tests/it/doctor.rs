@@ -18,11 +18,16 @@ fn patient() -> &'static Stand {
 
 /// Runs `bulkhead doctor` with further settings; gives whether all was well, and all that it said.
 async fn doctor(stand: &Stand, settings: &[(&str, &str)]) -> (bool, String) {
+    doctor_at(stand, &stand.url, settings).await
+}
+
+/// The same where the worker is reached elsewhere.
+pub(super) async fn doctor_at(stand: &Stand, worker_url: &str, settings: &[(&str, &str)]) -> (bool, String) {
     let secrets = std::fs::read_to_string(stand.logs.parent().unwrap().join("secrets.env")).unwrap();
     let keys = secrets.lines().find_map(|line| line.strip_prefix("MASTER_KEYS=")).unwrap();
     let mut command = Command::new(tool());
     command
-        .args(["doctor", "--development", "--worker-url", &stand.url])
+        .args(["doctor", "--development", "--worker-url", worker_url])
         .env("DATABASE_OWNER_URL", &stand.owner_database_url)
         .env("DATABASE_URL", &stand.worker_database_url)
         .env("SQL_URL", format!("{}/sql", stand.gateway_url))

@@ -15,6 +15,8 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::pki_types::PrivateKeyDer;
 
+use super::doctor::doctor_at;
+
 #[tokio::test]
 async fn only_a_server_that_proves_its_name_is_talked_to() {
     let stand = Stand::get();
@@ -36,6 +38,55 @@ async fn only_a_server_that_proves_its_name_is_talked_to() {
     assert!(!done && said.contains("sslmode=prefer and sslmode=allow protect from nobody"), "{said}");
 
     the_gateway_too(stand, &right).await;
+}
+
+/// Neon's and Upstash's addresses are https, and so is a worker's: the doctor asks them as it asks Postgres.
+#[tokio::test]
+async fn the_doctor_asks_over_tls_whoever_proves_its_name() {
+    let stand = Stand::get();
+    let (right, wrong) = (Authority::new("doctors-right"), Authority::new("doctors-wrong"));
+    let gateway = tls_before(&stand.gateway_url, &right).await;
+    let worker = tls_before(&stand.url, &right).await;
+    let ask = async |host: &str, port: u16, trusted: &Authority| {
+        let base = format!("https://{host}:{port}");
+        let (sql, file) = (format!("{base}/sql"), trusted.file.display().to_string());
+        let settings =
+            [("SQL_URL", sql.as_str()), ("UPSTASH_REDIS_REST_URL", &base), ("SSL_CERT_FILE", &file)];
+        doctor_at(stand, &format!("https://{host}:{worker}"), &settings).await.1
+    };
+    let said = ask("localhost", gateway, &right).await;
+    for line in [
+        "ok       SQL over HTTP: answers a statement",
+        "ok       Redis: answers",
+        "ok       Redis scripts: run",
+        "ok       Redis token: no other one is taken",
+        "ok       worker: runs, and reaches database and Redis",
+        "ok       companies' hosts: every one leads to the worker",
+    ] {
+        assert!(said.contains(line), "{line}: {said}");
+    }
+    for (host, port, trusted, why) in [
+        (
+            "localhost",
+            gateway,
+            &wrong,
+            "cannot prove who it is: its host's certificate was issued by nobody who is trusted here",
+        ),
+        ("127.0.0.1", gateway, &right, "cannot prove who it is: the certificate is not for its host"),
+    ] {
+        let said = ask(host, port, trusted).await;
+        for check in ["SQL over HTTP: ", "Redis: ", "Redis scripts: ", "Redis token: ", "worker: localhost "]
+        {
+            let line = format!("wrong    {check}{why}");
+            assert!(said.contains(&line), "{line}: {said}");
+        }
+    }
+    let plain = stand.gateway_url.parse::<reqwest::Url>().unwrap().port().unwrap();
+    let said = ask("localhost", plain, &right).await;
+    assert!(
+        said.contains("wrong    Redis: speaks no TLS that is safe, though its address says https"),
+        "{said}"
+    );
 }
 
 /// Its pool, its cancel requests, and its way to Redis; the machine's trusted certificates are the authority's here.
@@ -160,6 +211,13 @@ async fn until(mut so: impl AsyncFnMut() -> bool) {
 
 /// What ends TLS in front of the stand's Redis; gives the `rediss` URL.
 async fn tls_before_redis(stand: &Stand, authority: &Authority) -> String {
+    let url: reqwest::Url = stand.redis_native_url.parse().unwrap();
+    let port = tls_before(&stand.redis_native_url, authority).await;
+    format!("rediss://:{}@localhost:{port}/0", url.password().unwrap())
+}
+
+/// What ends TLS in front of what listens at a URL's port of this machine; gives its own port.
+async fn tls_before(url: &str, authority: &Authority) -> u16 {
     let key = PrivateKeyDer::Pkcs8(authority.key.serialize_der().into());
     let config = ServerConfig::builder()
         .with_no_client_auth()
@@ -168,19 +226,18 @@ async fn tls_before_redis(stand: &Stand, authority: &Authority) -> String {
     let (acceptor, listener) =
         (TlsAcceptor::from(Arc::new(config)), TcpListener::bind("127.0.0.1:0").await.unwrap());
     let port = listener.local_addr().unwrap().port();
-    let url: reqwest::Url = stand.redis_native_url.parse().unwrap();
-    let behind = url.port().unwrap();
+    let behind = url.parse::<reqwest::Url>().unwrap().port().unwrap();
     tokio::spawn(async move {
         while let Ok((visitor, _)) = listener.accept().await {
             let acceptor = acceptor.clone();
             tokio::spawn(async move {
                 let Ok(mut visitor) = acceptor.accept(visitor).await else { return };
-                let mut redis = TcpStream::connect(("127.0.0.1", behind)).await.unwrap();
-                let _ = tokio::io::copy_bidirectional(&mut visitor, &mut redis).await;
+                let mut server = TcpStream::connect(("127.0.0.1", behind)).await.unwrap();
+                let _ = tokio::io::copy_bidirectional(&mut visitor, &mut server).await;
             });
         }
     });
-    format!("rediss://:{}@localhost:{port}/0", url.password().unwrap())
+    port
 }
 
 /// A gateway of the test's own.

@@ -11,7 +11,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, ensure};
 use sha2::{Digest as _, Sha256};
-use tokio_postgres::Transaction;
+use tokio_postgres::error::SqlState;
+use tokio_postgres::{IsolationLevel, Transaction};
 
 use super::archive::{self, Manifest};
 use super::redis::{connect, forget};
@@ -65,7 +66,9 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
     let tables = tables::all(&owner).await?;
     check(&tables, &manifest)?;
     let mut redis = connect(&args.redis_url).await?;
-    let transaction = owner.transaction().await?;
+    // Of one moment: what is written to the company meanwhile neither is in the plan nor stands in the way.
+    let transaction =
+        owner.build_transaction().isolation_level(IsolationLevel::RepeatableRead).start().await?;
     plain(&transaction).await?;
     // Two restores of one company come one after the other.
     transaction.execute(LOCK, &[&found.id]).await?;
@@ -167,7 +170,7 @@ impl Restore<'_> {
         for table in replaced.iter().rev() {
             let sql = format!("delete from {} where company_id = $1::text::uuid", quoted(&table.name));
             let gone = transaction.execute(&sql, &[&self.id]).await;
-            gone.map_err(|error| anyhow::anyhow!("table {}: {}", table.name, refusal(&error)))?;
+            gone.map_err(|error| anyhow::anyhow!("table {}: {}", table.name, stopped(&error)))?;
         }
         let mut parts = self.manifest.tables.iter();
         for entry in archive::open(self.file)?.entries()? {
@@ -185,8 +188,7 @@ impl Restore<'_> {
             let wanted = self.manifest.tables.iter().find(|part| part.table == table.name);
             ensure!(
                 wanted.is_some_and(|part| part.sum == sum),
-                "table {} would not be what the archive holds, because somebody wrote to it meanwhile: nothing was changed; run \
-                 the command again",
+                "table {} would not be what the archive holds, so nothing was changed",
                 table.name
             );
         }
@@ -228,7 +230,7 @@ impl Restore<'_> {
             if !batch.is_empty() && (!more || batch.len() >= BATCH) {
                 batch.push(']');
                 let row = transaction.query_one(&sql, &[&batch, &self.id]).await;
-                let row = row.map_err(|error| anyhow::anyhow!("{}", refusal(&error)))?;
+                let row = row.map_err(|error| anyhow::anyhow!("{}", stopped(&error)))?;
                 ensure!(
                     row.try_get::<_, bool>(0)?,
                     "it holds a row of another company: somebody changed the archive"
@@ -243,6 +245,16 @@ impl Restore<'_> {
 
     fn replaced(&self) -> impl Iterator<Item = &Table> {
         self.tables.iter().filter(|table| matches!(standing(&table.name), Some(Standing::Replaced)))
+    }
+}
+
+/// Why the database refused.
+fn stopped(error: &tokio_postgres::Error) -> String {
+    match error.code() {
+        Some(&SqlState::T_R_SERIALIZATION_FAILURE | &SqlState::T_R_DEADLOCK_DETECTED) => {
+            "somebody wrote to it meanwhile, so nothing was changed: run the command again".to_owned()
+        }
+        _ => format!("{}; nothing was changed", refusal(error)),
     }
 }
 
