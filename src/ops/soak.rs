@@ -66,7 +66,7 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
     let verdict = soaked?;
     say(&verdict.text());
     ensure!(verdict.held(), "something did not hold; the stand's logs are in {}", ground.logs().display());
-    Ok(())
+    ground.remove_data()
 }
 
 async fn soaked(

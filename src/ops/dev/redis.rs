@@ -25,10 +25,11 @@ pub async fn start(
     std::fs::create_dir_all(&directory)?;
     // In a file, because everybody on the machine can read a command line.
     let config = directory.join("redis.conf");
-    let save = if throwaway { "\"\"" } else { "30 1" };
+    // What is kept is written before it is acknowledged: that Redis is killed takes nothing back.
+    let keep = if throwaway { "no" } else { "yes" };
     writeln!(
         private(&config)?,
-        "port {port}\nbind 127.0.0.1\nrequirepass {}\ndir \"{}\"\nsave {save}\nappendonly no",
+        "port {port}\nbind 127.0.0.1\nrequirepass {}\ndir \"{}\"\nsave \"\"\nappendonly {keep}",
         secrets.redis_password,
         directory.display(),
     )?;

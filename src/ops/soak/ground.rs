@@ -205,6 +205,11 @@ impl Ground {
         &self.logs
     }
 
+    /// Deletes what Postgres kept, which may lie outside of the folder.
+    pub fn remove_data(&self) -> anyhow::Result<()> {
+        Ok(std::fs::remove_dir_all(postgres::home(&self.data))?)
+    }
+
     /// Ends every part.
     pub async fn stop(&mut self) {
         for part in [&mut self.worker, &mut self.gateway, &mut self.redis, &mut self.postgres] {

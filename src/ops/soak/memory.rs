@@ -65,6 +65,13 @@ impl Memory {
         (samples.len() >= 60).then(|| [0, 1].map(|which| slope(&samples, which)))
     }
 
+    /// How long the second half is.
+    pub fn second_half_minutes(&self) -> f64 {
+        let samples = self.second_half();
+        let ends = samples.first().zip(samples.last());
+        ends.map_or(0.0, |(first, last)| (last.at_s - first.at_s) / 60.0)
+    }
+
     /// Most files that each of the two had open over the second half.
     pub fn most_files(&self) -> [usize; 2] {
         let samples = self.second_half();
