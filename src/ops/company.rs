@@ -1,10 +1,11 @@
-//! `bulkhead company`: a company's way in, out and away: export, import, restore, suspend, resume, delete.
+//! `bulkhead company`: a company's way in, out and away: export, import, restore, plan, suspend, resume, delete.
 //! It never reads or writes two companies' rows in one statement, but for the last look whether a deleted one left a trace.
 
 mod archive;
 mod deletion;
 mod export;
 mod import;
+mod plan;
 mod purge;
 mod receipt;
 pub mod redis;
@@ -33,6 +34,8 @@ enum Command {
     Import(import::Args),
     /// Put a company that is there back to what an archive of it holds.
     Restore(restore::Args),
+    /// Say what it subscribes to, or have it subscribe to another plan.
+    Plan(plan::Args),
     /// End its sessions and keys, and have its hosts answer as if they were not there.
     Suspend(standing::Args),
     /// Undo that; people sign in again, and programs need new keys.
@@ -51,6 +54,7 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
         Command::Export(args) => export::run(args).await,
         Command::Import(args) => import::run(args).await,
         Command::Restore(args) => restore::run(args).await,
+        Command::Plan(args) => plan::run(args).await,
         Command::Suspend(args) => standing::suspend(args).await,
         Command::Resume(args) => standing::resume(args).await,
         Command::Delete(args) => deletion::run(args).await,

@@ -340,3 +340,31 @@ async fn suspended_a_company_is_closed_and_resumed_it_answers() {
     let events: Vec<String> = events.iter().map(|row| row.get(0)).collect();
     assert!(events.ends_with(&["company.suspended".to_owned(), "company.resumed".to_owned()]), "{events:?}");
 }
+
+#[tokio::test]
+async fn a_company_goes_to_another_plan_and_no_other_does() {
+    let stand = Stand::get();
+    let (acme, rival) = (Company::new(stand, "florist").await, Company::new(stand, "florist").await);
+    let plan = async |company: &Company| {
+        let (status, plan) = company.call(&company.owner, Method::GET, "/v1/plan", None).await;
+        assert_eq!(status, 200);
+        (plan["plan"].as_str().unwrap().to_owned(), plan["monthly_tokens"].as_u64().unwrap())
+    };
+    let before = plan(&acme).await;
+    assert_eq!(before, ("starter".to_owned(), 5_000_000));
+    let said = done(stand, &["plan", &acme.slug]).await;
+    assert!(said.contains("* starter: $89.00 a month") && said.contains("  pro: $299.00 a month"), "{said}");
+    assert_eq!(plan(&acme).await, before, "to look changes nothing");
+
+    let (changed, said) = self::company(stand, None, &["plan", &acme.slug, "--to", "golden"]).await;
+    assert!(!changed && said.contains("there is no plan golden: starter, growth, pro, scale"), "{said}");
+    let said = done(stand, &["plan", &acme.slug, "--to", "pro"]).await;
+    assert!(said.contains("goes from starter to pro"), "{said}");
+    assert!(done(stand, &["plan", &acme.slug, "--to", "pro"]).await.contains("has the plan pro already"));
+    assert_eq!(plan(&acme).await, ("pro".to_owned(), 40_000_000));
+    assert_eq!(plan(&rival).await, before);
+    let noted = acme
+        .rows("select target from audit_events where company_id = $1::text::uuid and action = 'plan.changed'")
+        .await;
+    assert_eq!(noted.iter().map(|row| row.get(0)).collect::<Vec<String>>(), ["starter to pro"]);
+}
