@@ -437,7 +437,7 @@ async fn office(alice: &Company, canary: &str) {
     ] {
         assert!(!alice.rows(sql).await.is_empty(), "{sql}");
     }
-    // A plan of her own, and somebody whom she invited.
+    // A plan of her own, a domain that she claims, and somebody whom she invited.
     for sql in [
         format!(
             "with own as (
@@ -445,6 +445,10 @@ async fn office(alice: &Company, canary: &str) {
                  select '{canary}', '{canary}', n.monthly_price_cents, n.daily_limit_microusd, n.monthly_tokens, n.platform_models
                  from subscriptions s join plans n on n.plan = s.plan where s.company_id = $1::text::uuid returning 1)
              select 1 from own"
+        ),
+        format!(
+            "insert into domains (company_id, domain_id, host, token)
+             values ($1::text::uuid, gen_random_uuid(), 'www.{canary}.com', repeat('a', 32)) returning 1"
         ),
         format!("update subscriptions set plan = '{canary}' where company_id = $1::text::uuid returning 1"),
         format!(
