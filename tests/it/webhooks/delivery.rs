@@ -6,7 +6,7 @@ use bulkhead_tests::stand::Stand;
 use bulkhead_tests::website::Page;
 use futures_util::future::join;
 use http::Method;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::{Ground, ids, signature};
 
