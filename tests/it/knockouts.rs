@@ -72,9 +72,9 @@ fn cases() -> Vec<Case> {
         &[Wall::Membership],
         false,
     );
-    // One row is shown of a budget, of a plan and of the chat's settings, and a few of updates and conversations: without a filter
+    // One row is shown of a budget, of a plan, of what is kept and of the chat's settings, and a few of updates and conversations: without a filter
     // they may be anybody's.
-    let few = ["/budget", "/plan", "/widget-settings", "/updates", "/conversations"];
+    let few = ["/budget", "/plan", "/retention", "/widget-settings", "/updates", "/conversations"];
     for path in lists().filter(|path| !few.iter().any(|end| path.ends_with(end))) {
         add(Attack::List(path), "2 filter", &[Wall::Filter], "row-level security", &[], true);
     }

@@ -54,6 +54,12 @@ impl Stage {
             ))
             .await;
         alice.rows("update budgets set daily_limit_microusd = 7654321 where company_id = $1::text::uuid returning 1").await;
+        alice
+            .rows(
+                "insert into retention_settings (company_id, conversations_days) values ($1::text::uuid, 3571)
+                 on conflict (company_id) do update set conversations_days = 3571 returning 1",
+            )
+            .await;
         let visitor = core.visitor(&alice).await;
         let lead = json!({ "name": canary, "phone": canary });
         assert_eq!(core.call(&alice, "POST", "/v1/leads", &visitor, Some(lead)).await.0, 201);
@@ -172,7 +178,10 @@ impl Stage {
     /// Whether something of Alice's is in there.
     fn leaks(&self, value: &Value) -> bool {
         let text = value.to_string();
-        text.contains(&self.canary) || text.contains("7654321") || text.contains(&self.alice.id)
+        text.contains(&self.canary)
+            || text.contains("7654321")
+            || text.contains(r#""conversations_days":3571"#)
+            || text.contains(&self.alice.id)
     }
 
     /// Runs an attack; whether it got through.
