@@ -117,8 +117,8 @@ async fn a_lead_reaches_the_company_s_own_program_by_the_round() {
     };
     told(1).await;
     stand.website.put(&path, Page::Status(204));
-    // The first try has to be in the books before it can be due again.
-    let due = "update outbox set next_at = now() where company_id = $1::text::uuid and attempts > 0 and next_at is not null
+    // What came of the first try has to be in the books before it can be due again.
+    let due = "update outbox set next_at = now() where company_id = $1::text::uuid and last_status = 500 and next_at is not null
                returning 1";
     for _ in 0..600 {
         if !acme.rows(due).await.is_empty() {

@@ -19,8 +19,8 @@ use crate::company::redis::{Redis, connect, keys, number};
 use crate::company::tables;
 use crate::postgres;
 
-/// Megabytes by which worker and gateway may rise over the second half, along the line that fits best. The worker's collector lets it
-/// go up by some 60 MB before it tidies, so that a small leak shows in a long soak only: over ten minutes one of 13 MB a minute,
+/// Megabytes by which worker and gateway may rise over the second half, along the line that fits best. The worker's collector was seen
+/// to let it go up by 50 MB before it tidied, so that a small leak shows in a long soak only: over ten minutes one of 13 MB a minute,
 /// over four hours one of half a megabyte.
 const RISE_MB: [f64; 2] = [64.0, 16.0];
 /// Connections that the gateway may hold to Postgres, and to Redis: its pools.
