@@ -106,16 +106,19 @@ pub const KNOWLEDGE_SEARCH: TenantSql = crate::sql!(
          where e.company_id = $1 and e.category_id = any (array(
              select s.category_id
              from agent_knowledge_scopes s
-             where s.company_id = $1 and s.agent_id = coalesce(
-                 (select c.agent_id from conversations c
-                  where c.company_id = $1 and c.conversation_id = $3 and c.visitor_id = $4),
-                 (select a.agent_id from agents a
-                  where a.company_id = $1 and case when $5::text = '' then a.is_default else a.slug = $5 end))))
+             where s.company_id = $1 and s.agent_id = any (array(
+                 select c.agent_id
+                 from conversations c
+                 where c.company_id = $1 and c.conversation_id = $3 and c.visitor_id = $4
+                 union all
+                 select a.agent_id
+                 from agents a
+                 where a.company_id = $1 and case when $5::text = '' then a.is_default else a.slug = $5 end))))
          union all
          select m.id, m.question, m.answer, true, false, m.search
          from master_knowledge m
          where m.industry is null
-            or m.industry = (select k.industry from companies k where k.company_id = $1)
+            or m.industry = any (array(select k.industry from companies k where k.company_id = $1))
      ),
      matched as materialized (
          select v.entry_id, a.lexeme, ts_filter(v.search, '{a,b}') @@ a.word as plain
