@@ -198,7 +198,8 @@ impl Restore<'_> {
             transaction.execute(SECRET_KEEP, &[&self.id, &sealed, &at]).await?;
         }
         for sql in ERASE_AGAIN {
-            transaction.execute(*sql, &[&self.id, &self.manifest.exported_at]).await?;
+            let sql = format!("{sql}{ERASED}");
+            transaction.execute(&sql, &[&self.id, &self.manifest.exported_at]).await?;
         }
         Ok(())
     }
@@ -368,27 +369,19 @@ update widget_settings
 set sealed_identity_secret = $2, identity_secret_at = $3::text::timestamptz
 where company_id = $1::text::uuid";
 
-/// Whoever was erased since the archive was written stays erased: the audit log knows their ids.
+/// Whoever was erased since the archive was written stays erased: what is deleted of whom, and who that is.
 const ERASE_AGAIN: &[&str] = &[
     "delete from notices n
      using conversations c
-     where n.company_id = $1::text::uuid and c.company_id = n.company_id and c.conversation_id = n.conversation_id
-       and c.visitor_id::text in (select e.target from audit_events e where e.company_id = $1::text::uuid and e.action = 'visitor.erased'
-                                    and e.created_at >= $2::text::timestamptz)",
-    "delete from conversations
-     where company_id = $1::text::uuid
-       and visitor_id::text in (select e.target from audit_events e where e.company_id = $1::text::uuid and e.action = 'visitor.erased'
-                                    and e.created_at >= $2::text::timestamptz)",
-    "delete from memories
-     where company_id = $1::text::uuid
-       and visitor_id::text in (select e.target from audit_events e where e.company_id = $1::text::uuid and e.action = 'visitor.erased'
-                                    and e.created_at >= $2::text::timestamptz)",
-    "delete from visitor_identities
-     where company_id = $1::text::uuid
-       and visitor_id::text in (select e.target from audit_events e where e.company_id = $1::text::uuid and e.action = 'visitor.erased'
-                                    and e.created_at >= $2::text::timestamptz)",
-    "delete from contacts
-     where company_id = $1::text::uuid
-       and visitor_id::text in (select e.target from audit_events e where e.company_id = $1::text::uuid and e.action = 'visitor.erased'
-                                    and e.created_at >= $2::text::timestamptz)",
+     where n.company_id = $1::text::uuid and c.company_id = n.company_id and c.conversation_id = n.conversation_id and c.visitor_id",
+    "delete from conversations where company_id = $1::text::uuid and visitor_id",
+    "delete from memories where company_id = $1::text::uuid and visitor_id",
+    "delete from visitor_identities where company_id = $1::text::uuid and visitor_id",
+    "delete from contacts where company_id = $1::text::uuid and visitor_id",
 ];
+
+/// The audit log knows their ids.
+const ERASED: &str = "::text in (
+    select e.target
+    from audit_events e
+    where e.company_id = $1::text::uuid and e.action = 'visitor.erased' and e.created_at >= $2::text::timestamptz)";
