@@ -68,6 +68,41 @@ async fn every_statement_names_its_company_for_each_table_that_it_reads() {
     database.remove(Stand::get()).await;
 }
 
+/// A conversation is looked up by its id and its visitor: by an index that has both, so that nobody's turn is slower for all that
+/// they ever said. Sequential scans are put off, since there is next to nothing to read.
+#[tokio::test]
+async fn a_visitor_s_conversation_is_found_without_reading_their_others() {
+    let database = super::migrate::Database::new(Stand::get()).await;
+    let owner = &database.owner;
+    owner.batch_execute("set enable_seqscan = off; set enable_bitmapscan = off").await.unwrap();
+    let slow = async || {
+        let (mut looked_up, mut slow) = (0, Vec::new());
+        for (file, sql) in statements(&root()) {
+            each_node(&plan(owner, &sql).await, &mut |node, _| {
+                let told = |place: &str| node[place].as_str().unwrap_or_default();
+                let both = format!("{} {}", told("Index Cond"), told("Filter"));
+                let theirs = both.contains("conversation_id = $") && both.contains("visitor_id = $");
+                if node["Relation Name"] == "conversations" && theirs {
+                    looked_up += 1;
+                    if !told("Index Cond").contains("conversation_id = $") {
+                        slow.push(format!("{file}: {node:#}"));
+                    }
+                }
+            });
+        }
+        assert!(looked_up > 5, "only {looked_up} statements look a visitor's conversation up");
+        slow
+    };
+    let found = slow().await;
+    assert!(found.is_empty(), "{}", found.join("\n"));
+
+    let before =
+        "drop index conversations_of_visitor; create index on conversations (company_id, visitor_id)";
+    owner.batch_execute(before).await.unwrap();
+    assert!(!slow().await.is_empty(), "an index without the conversation would not be noticed");
+    database.remove(Stand::get()).await;
+}
+
 const COMPANY_TABLES: &str = "
 select c.relname::text
 from pg_class c

@@ -119,7 +119,7 @@ impl Contender {
 }
 
 /// With a system text as long as the worker's, so that the provider reads as much.
-fn openai(model: &str) -> Value {
+pub fn openai(model: &str) -> Value {
     json!({
         "model": model, "stream": true, "stream_options": { "include_usage": true },
         "messages": [{ "role": "system", "content": "x".repeat(4_000) }, { "role": "user", "content": QUESTION }],

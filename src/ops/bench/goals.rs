@@ -3,7 +3,7 @@
 use super::Args;
 use super::edge::{RELAYED, WORKERS};
 use super::figures::{Figure, Row, Spread, Table};
-use super::peers::{LITELLM, PASSTHROUGH, PORTKEY, READER, REFERENCE};
+use super::peers::{BARE, LITELLM, PASSTHROUGH, PORTKEY, READER, REFERENCE};
 use super::report::Seen;
 use super::turns::Turns;
 use crate::cost;
@@ -53,7 +53,17 @@ pub fn table(seen: &Seen, args: &Args) -> Table {
             AtMost(2.5),
             over(added(RELAYED), added(PASSTHROUGH)),
         ),
+        goal(
+            "the same beside a worker that sends the same requests and does no more (no goal was set)",
+            AtMost(f64::INFINITY),
+            over(added(RELAYED), added(BARE)),
+        ),
         goal("processor ms of the worker a turn", AtMost(2.0), own(WORKERS)),
+        goal(
+            "the same beside that worker, instant backends (no goal was set)",
+            AtMost(f64::INFINITY),
+            over(own(RELAYED), own(BARE)),
+        ),
         goal("processor µs of the worker a streamed chunk", AtMost(30.0), chunk),
         goal(
             "a streamed chunk beside that of a worker that only reads it (no goal was set)",

@@ -1,13 +1,14 @@
-//! What people would pick instead, started as its makers say, one process each: workers that only pass on, the same turn the
-//! usual way, LiteLLM and Portkey. It installs nothing; `scripts/peers` does, and what is not there is left out.
+//! What people would pick instead, started as its makers say, one process each: the same turn the usual way, LiteLLM and Portkey;
+//! and workers that do a part of a turn, which no worker can be quicker than. It installs nothing; `scripts/peers` does, and what is not there is left out.
 
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
+use bytes::Bytes;
 use http::HeaderName;
 use serde_json::{Value, json};
 
-use super::contender::{Contender, Wire, bearer};
+use super::contender::{Contender, Wire, bearer, openai};
 use super::edge::directory;
 use super::{Args, progress};
 use crate::dev::processes::{Processes, Program, find, free_port};
@@ -18,6 +19,8 @@ use crate::dev::worker;
 pub const PASSTHROUGH: &str = "pass-through worker on workerd";
 /// One that reads each chunk and changes none.
 pub const READER: &str = "chunk-reading worker on workerd";
+/// One that sends a turn's requests and does nothing else, with backends that answer at once.
+pub const BARE: &str = "bare worker on workerd, instant backends";
 /// The same turn in Python.
 pub const REFERENCE: &str = "FastAPI reference, the same turn";
 /// Another gateway.
@@ -28,8 +31,10 @@ pub const PORTKEY: &str = "Portkey gateway 1.15.2";
 /// Their processes, and who can be asked.
 pub struct Peers {
     processes: Vec<Processes>,
-    /// In the order of the tables.
-    pub contenders: Vec<Contender>,
+    /// Workers that do a part of what Bulkhead's does: no worker can be quicker than they are.
+    pub floors: Vec<Contender>,
+    /// What people would pick instead, in the order of the tables.
+    pub others: Vec<Contender>,
 }
 
 /// A company and how many of its visitors ask.
@@ -40,27 +45,65 @@ pub struct Askers {
     pub visitors: usize,
 }
 
+/// A turn of Bulkhead's as it was sent, and who answers it at once.
+pub struct Recorded {
+    /// The relay.
+    pub relay_url: String,
+    /// The bodies, in the order of [`Request`](super::relay::Request).
+    pub requests: [Bytes; 4],
+}
+
+impl Recorded {
+    /// As the bare worker's settings.
+    fn settings(&self) -> Vec<(String, String)> {
+        let text = |body: &Bytes| String::from_utf8_lossy(body).into_owned();
+        let bodies =
+            ["STORED", "KEPT", "RESERVED", "SETTLED"].into_iter().zip(self.requests.iter().map(text));
+        let others = [("RELAY_URL", self.relay_url.clone()), ("PROMPT", openai("measured").to_string())];
+        bodies.chain(others).map(|(name, value)| (name.to_owned(), value)).collect()
+    }
+}
+
+type Started = anyhow::Result<(Processes, Contender)>;
+
 impl Peers {
-    /// Starts the pass-through and, where they are wanted, those that are installed.
-    pub async fn start(args: &Args, provider_url: &str, askers: &Askers) -> anyhow::Result<Self> {
-        let mut peers = Self { processes: Vec::new(), contenders: Vec::new() };
-        peers.add(PASSTHROUGH, script(PASSTHROUGH, "passthrough", provider_url).await);
-        peers.add(READER, script(READER, "reader", provider_url).await);
+    /// Starts the floors and, where they are wanted, the others that are installed.
+    pub async fn start(
+        args: &Args,
+        provider_url: &str,
+        askers: &Askers,
+        recorded: &Recorded,
+    ) -> anyhow::Result<Self> {
+        let mut peers = Self { processes: Vec::new(), floors: Vec::new(), others: Vec::new() };
+        let bare = recorded.settings();
+        let floors = [
+            (PASSTHROUGH, script(PASSTHROUGH, "passthrough", Wire::OpenAi, provider_url, &[]).await),
+            (READER, script(READER, "reader", Wire::OpenAi, provider_url, &[]).await),
+            (BARE, script(BARE, "bare", Wire::Chat, provider_url, &bare).await),
+        ];
+        peers.floors = floors.into_iter().filter_map(|(name, started)| peers.kept(name, started)).collect();
         if args.peers {
-            peers.add(REFERENCE, reference(args, provider_url, askers).await);
-            peers.add(LITELLM, litellm(provider_url).await);
-            peers.add(PORTKEY, portkey(provider_url).await);
+            let others = [
+                (REFERENCE, reference(args, provider_url, askers).await),
+                (LITELLM, litellm(provider_url).await),
+                (PORTKEY, portkey(provider_url).await),
+            ];
+            peers.others =
+                others.into_iter().filter_map(|(name, started)| peers.kept(name, started)).collect();
         }
         Ok(peers)
     }
 
-    fn add(&mut self, name: &str, started: anyhow::Result<(Processes, Contender)>) {
+    fn kept(&mut self, name: &str, started: Started) -> Option<Contender> {
         match started {
             Ok((processes, contender)) => {
                 self.processes.push(processes);
-                self.contenders.push(contender);
+                Some(contender)
             }
-            Err(error) => progress(&format!("{name} is left out: {error:#}")),
+            Err(error) => {
+                progress(&format!("{name} is left out: {error:#}"));
+                None
+            }
         }
     }
 
@@ -76,25 +119,24 @@ impl Peers {
 async fn script(
     name: &'static str,
     folder: &str,
+    wire: Wire,
     provider_url: &str,
-) -> anyhow::Result<(Processes, Contender)> {
+    settings: &[(String, String)],
+) -> Started {
     let (port, mut processes) = (worker::port(0)?, Processes::default());
-    let settings = [("PROVIDER_URL".to_owned(), provider_url.to_owned())];
+    let provider = ("PROVIDER_URL".to_owned(), provider_url.to_owned());
+    let settings: Vec<_> = settings.iter().cloned().chain([provider]).collect();
     let file = Path::new("bench").join(folder).join("index.js");
     worker::start_script(&mut processes, &directory(folder)?, &file, port, &settings)?;
     let url = format!("http://127.0.0.1:{port}");
     processes.until(name, async || connects(port).await).await?;
     let process = pid(&processes, "worker")?;
-    let contender = Contender::new(name, &url, Wire::OpenAi, "measured", vec![Vec::new()], Some(process))?;
+    let contender = Contender::new(name, &url, wire, "measured", vec![Vec::new()], Some(process))?;
     Ok((processes, contender))
 }
 
 /// FastAPI's turn on the stand's own Postgres and Redis, as the worker's role.
-async fn reference(
-    args: &Args,
-    provider_url: &str,
-    askers: &Askers,
-) -> anyhow::Result<(Processes, Contender)> {
+async fn reference(args: &Args, provider_url: &str, askers: &Askers) -> Started {
     let (port, key) = (free_port()?, random()?);
     let data = directory("reference")?;
     let search = data.join("search.sql");
@@ -124,7 +166,7 @@ async fn reference(
 }
 
 /// LiteLLM with a master key; its virtual keys and budgets need a database, and that a program which is downloaded.
-async fn litellm(provider_url: &str) -> anyhow::Result<(Processes, Contender)> {
+async fn litellm(provider_url: &str) -> Started {
     let (port, key) = (free_port()?, format!("sk-{}", random()?));
     let data = directory("litellm")?;
     let mut program = Program::new("litellm", installed("litellm/bin/litellm")?);
@@ -148,7 +190,7 @@ async fn litellm(provider_url: &str) -> anyhow::Result<(Processes, Contender)> {
 }
 
 /// Portkey's gateway on Node, told with each request where to go on to.
-async fn portkey(provider_url: &str) -> anyhow::Result<(Processes, Contender)> {
+async fn portkey(provider_url: &str) -> Started {
     let port = free_port()?;
     let server = installed("portkey/node_modules/@portkey-ai/gateway/build/start-server.js")?;
     let mut program = Program::new("portkey", find("node").context("there is no node")?);

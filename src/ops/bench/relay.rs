@@ -40,11 +40,26 @@ struct Seen {
     log: Vec<Exchange>,
 }
 
+/// The requests of a turn that go through a gateway.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Request {
+    /// The question stored, and what its answer needs read.
+    Stored,
+    /// The answer stored.
+    Kept,
+    /// The budget reserved.
+    Reserved,
+    /// The budget settled.
+    Settled,
+}
+
 /// A request and its answer.
 #[derive(Clone)]
 pub struct Exchange {
     /// To Redis, else to Postgres.
     pub redis: bool,
+    /// What it is in a turn, where it is known.
+    pub request: Option<Request>,
     /// Its body, as it was sent.
     pub body: Bytes,
     /// Bytes of the answer.
@@ -91,21 +106,21 @@ impl Relay {
     }
 }
 
-/// Which of a turn's requests it is: question stored, answer stored, budget reserved, budget settled.
-fn kind(path: &str, body: &[u8]) -> Option<usize> {
+/// Which of a turn's requests it is.
+fn request(path: &str, body: &[u8]) -> Option<Request> {
     let text = std::str::from_utf8(body).ok()?;
     match path {
-        "/sql" if text.contains("insert into conversations") => Some(0),
-        "/sql" if text.contains("insert into usage_ledger") => Some(1),
-        "/" if text.contains("local seeds, agent") => Some(2),
-        "/" if text.contains("mark_ms") => Some(3),
+        "/sql" if text.contains("insert into conversations") => Some(Request::Stored),
+        "/sql" if text.contains("insert into usage_ledger") => Some(Request::Kept),
+        "/" if text.contains("local seeds, agent") => Some(Request::Reserved),
+        "/" if text.contains("mark_ms") => Some(Request::Settled),
         _ => None,
     }
 }
 
 async fn exchange(State(relay): State<Relay>, uri: Uri, headers: HeaderMap, body: Bytes) -> Response {
-    let (from, kind) = (Instant::now(), kind(uri.path(), &body));
-    let kept = relay.with(|seen| seen.replays.then(|| seen.last.get(kind?)?.clone()).flatten());
+    let (from, request) = (Instant::now(), request(uri.path(), &body));
+    let kept = relay.with(|seen| seen.replays.then(|| seen.last.get(request? as usize)?.clone()).flatten());
     if let Some(answer) = kept {
         return ([(header::CONTENT_TYPE, "application/json")], answer).into_response();
     }
@@ -119,11 +134,11 @@ async fn exchange(State(relay): State<Relay>, uri: Uri, headers: HeaderMap, body
             let redis = uri.path() != "/sql";
             relay.with(|seen| {
                 if let (true, Some(last)) =
-                    (status.is_success(), kind.and_then(|kind| seen.last.get_mut(kind)))
+                    (status.is_success(), request.and_then(|request| seen.last.get_mut(request as usize)))
                 {
                     *last = Some(answer.clone());
                 }
-                seen.log.push(Exchange { redis, body, answered: answer.len(), from, to });
+                seen.log.push(Exchange { redis, request, body, answered: answer.len(), from, to });
             });
             (status, [(header::CONTENT_TYPE, "application/json")], answer).into_response()
         }
@@ -153,9 +168,10 @@ mod tests {
     #[test]
     fn a_turn_s_requests_are_known_by_what_is_in_them() {
         use bulkhead::limiter::scripts::{OPEN, SETTLE};
-        assert_eq!(kind("/sql", bulkhead::conversations::CONVERSATION_BEGIN.text().as_bytes()), Some(0));
-        assert_eq!(kind("/", OPEN.as_bytes()), Some(2));
-        assert_eq!(kind("/", SETTLE.as_bytes()), Some(3));
-        assert_eq!(kind("/sql", b"select 1"), None);
+        let begin = bulkhead::conversations::CONVERSATION_BEGIN.text();
+        assert_eq!(request("/sql", begin.as_bytes()), Some(Request::Stored));
+        assert_eq!(request("/", OPEN.as_bytes()), Some(Request::Reserved));
+        assert_eq!(request("/", SETTLE.as_bytes()), Some(Request::Settled));
+        assert_eq!(request("/sql", b"select 1"), None);
     }
 }

@@ -10,12 +10,11 @@ use bytes::Bytes;
 use serde_json::Value;
 use tokio_postgres::Client;
 
-use super::contender::Contender;
 use super::edge::{Edges, directory};
 use super::figures::{Figure, Row, Table, Times};
 use super::provider::Provider;
 use super::provision::{connect, fill_to};
-use super::trips::{opening, size};
+use super::trips::{requests, size};
 use super::turns::{USUAL, crowd, first_words, plenty};
 use super::{Args, progress};
 use crate::dev::processes::{Processes, Program, free_port};
@@ -36,23 +35,22 @@ pub struct Scale {
 /// What is measured again and again while the database grows.
 pub struct Growing<'a> {
     args: &'a Args,
+    edges: &'a Edges,
     owner: Client,
-    batch: Batch,
-    contender: Contender,
+    slug: String,
     guarded: (String, String),
     open: Unguarded,
     seen: Scale,
 }
 
 /// Measures among as few companies as there are; to be called before anything fills the database.
-pub async fn few<'a>(args: &'a Args, provider: &Provider, edges: &Edges) -> anyhow::Result<Growing<'a>> {
+pub async fn few<'a>(args: &'a Args, provider: &Provider, edges: &'a Edges) -> anyhow::Result<Growing<'a>> {
     provider.set(USUAL);
-    let slug = edges.workers.company(&plenty()).await?;
     let mut growing = Growing {
         args,
+        edges,
         owner: connect(&args.owner_url).await?,
-        batch: Batch::new(opening(edges, &slug).await?)?,
-        contender: edges.workers.contender(edges.workers.visitors(&slug, 16).await?)?,
+        slug: edges.workers.company(&plenty()).await?,
         guarded: (args.gateway_url.clone(), args.database_url.clone()),
         open: Unguarded::start(args).await?,
         seen: Scale { rows: Vec::new(), batches: Vec::new(), security: f64::NAN, company_bytes: None },
@@ -89,16 +87,21 @@ impl Growing<'_> {
         let (warming, runs) = if self.args.quick { (30, 40) } else { (120, 400) };
         let count = companies(&self.owner).await?;
         progress(&format!("scale: among {count} companies"));
+        // New visitors each time: with those of before, whose conversations are ever more, each size would measure another past.
+        let [stored, ..] = requests(self.edges, &self.slug).await?;
+        let batch = Batch::new(&stored)?;
+        let visitors = self.edges.workers.visitors(&self.slug, 16).await?;
+        let contender = self.edges.workers.contender(visitors)?;
         let (mut with, mut without) = (Vec::new(), Vec::new());
         for number in 0..warming + runs {
-            let both = [self.batch.send(&self.guarded).await?, self.batch.send(&self.open.address).await?];
+            let both = [batch.send(&self.guarded).await?, batch.send(&self.open.address).await?];
             if number >= warming {
                 with.push(both[0]);
                 without.push(both[1]);
             }
         }
         let (with, without) = (Times::new(with), Times::new(without));
-        let answers = crowd(4, |asked| asked < runs, async |n| self.contender.ask(n).await).await?;
+        let answers = crowd(4, |asked| asked < runs, async |n| contender.ask(n).await).await?;
         let words = first_words(&answers);
         self.seen.batches.push((count, with.percentile(99)));
         self.seen.security = with.percentile(50) / without.percentile(50);
@@ -143,7 +146,7 @@ struct Batch {
 }
 
 impl Batch {
-    fn new(body: Bytes) -> anyhow::Result<Self> {
+    fn new(body: &Bytes) -> anyhow::Result<Self> {
         let text = String::from_utf8(body.to_vec())?;
         let whole: Value = serde_json::from_str(&text)?;
         let queries = whole.get("queries").and_then(Value::as_array).context("no batch was recorded")?;

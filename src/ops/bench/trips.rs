@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use anyhow::Context as _;
+use bytes::Bytes;
 use deadpool_redis::redis;
 use tokio_postgres::Client;
 
@@ -205,16 +206,22 @@ impl Turn {
     }
 }
 
-/// A company asked on the relayed edge once: the request by which its question was stored.
-pub async fn opening(edges: &Edges, slug: &str) -> anyhow::Result<bytes::Bytes> {
+/// A new visitor of a company asks on the relayed edge: the requests of the turn, in the order of [`Request`].
+pub async fn requests(edges: &Edges, slug: &str) -> anyhow::Result<[Bytes; 4]> {
     let contender = edges.relayed.contender(edges.relayed.visitors(slug, 1).await?)?;
     edges.relay.replay(false);
     for _ in 0..3 {
         edges.relay.log();
         contender.ask(0).await?;
     }
-    let first = edges.relay.log().into_iter().find(|exchange| !exchange.redis);
-    Ok(first.context("no request went through the relay")?.body)
+    let mut seen: [Option<Bytes>; 4] = Default::default();
+    for exchange in edges.relay.log() {
+        if let Some(place) = exchange.request.and_then(|request| seen.get_mut(request as usize)) {
+            *place = Some(exchange.body);
+        }
+    }
+    let all: Vec<Bytes> = seen.into_iter().flatten().collect();
+    all.try_into().ok().context("a turn's requests were not all seen by the relay")
 }
 
 #[cfg(test)]
@@ -229,7 +236,14 @@ mod tests {
         let start = Instant::now();
         let exchange = |from, to| {
             let at = |ms| start + Duration::from_millis(ms);
-            Exchange { redis: false, body: bytes::Bytes::new(), answered: 0, from: at(from), to: at(to) }
+            Exchange {
+                redis: false,
+                request: None,
+                body: Bytes::new(),
+                answered: 0,
+                from: at(from),
+                to: at(to),
+            }
         };
         let check = |spans: &[(u64, u64)], expected| {
             let all: Vec<Exchange> = spans.iter().map(|&(from, to)| exchange(from, to)).collect();

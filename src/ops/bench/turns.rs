@@ -12,8 +12,9 @@ use serde_json::{Value, json};
 use super::contender::{Answer, Contender, Wire};
 use super::edge::{Edges, WORKERS};
 use super::figures::{Figure, Row, Spread, Table, Times};
-use super::peers::{Askers, Peers};
+use super::peers::{Askers, Peers, Recorded};
 use super::provider::{Pace, Provider};
+use super::trips;
 use super::usage::Usage;
 use super::{Args, progress};
 
@@ -83,11 +84,8 @@ pub async fn run(args: &Args, provider: &Provider, edges: &Edges) -> anyhow::Res
         vec![Vec::new()],
         None,
     )?;
-    let all: Vec<&Contender> = std::iter::once(&direct)
-        .chain(peers.contenders.iter().take(2))
-        .chain(&ours)
-        .chain(peers.contenders.iter().skip(2))
-        .collect();
+    let all: Vec<&Contender> =
+        std::iter::once(&direct).chain(&peers.floors).chain(&ours).chain(&peers.others).collect();
     for who in &all {
         progress(&format!("turns: warming up {}", who.name));
         edges.relay.replay(false);
@@ -160,7 +158,9 @@ async fn contenders(
     // What the relay answers is one company's.
     let of_one = slugs.first().map_or("", String::as_str);
     ours.push(edges.relayed.contender(edges.relayed.visitors(of_one, visitors).await?)?);
-    let peers = Peers::start(args, &provider.url, &Askers { companies: ids, visitors }).await?;
+    let recorded =
+        Recorded { relay_url: edges.relay.url.clone(), requests: trips::requests(edges, of_one).await? };
+    let peers = Peers::start(args, &provider.url, &Askers { companies: ids, visitors }, &recorded).await?;
     Ok((peers, ours))
 }
 
