@@ -147,7 +147,7 @@ impl Made {
 /// # Errors
 /// [`Error::Unavailable`] when the database does not answer.
 pub async fn industries(call: Call) -> Result<Response<Body>, Error> {
-    let industries = crate::tenant::postgres::industries(&call).await?;
+    let industries = crate::tenant::directory::industries(&call).await?;
     answer(StatusCode::OK, &json!({ "industries": industries }))
 }
 
@@ -161,7 +161,7 @@ pub async fn slugs(call: Call) -> Result<Response<Body>, Error> {
         name.ok_or_else(|| Error::Invalid("Add the company's name: /v1/slugs?name=Acme+Plumbing.".into()))?;
     let industry = call.query("industry").unwrap_or_default();
     let wanted = slug::suggestions(&name, &industry);
-    let free = crate::tenant::postgres::slugs_free(&call, &wanted).await?;
+    let free = crate::tenant::directory::slugs_free(&call, &wanted).await?;
     answer(StatusCode::OK, &json!({ "slugs": free }))
 }
 

@@ -17,6 +17,8 @@ use crate::platform::{Level, Platform};
 use crate::routes::App;
 
 pub mod auth;
+mod checks;
+pub(crate) mod directory;
 mod identity;
 pub mod post;
 pub mod postgres;

@@ -18,7 +18,7 @@ use crate::platform::Body;
 use crate::provisioning::{self, Signup};
 use crate::routes::Call;
 use crate::tenant::auth;
-use crate::tenant::postgres::{Industry, industries};
+use crate::tenant::directory::{Industry, industries};
 
 /// `GET /` on the platform's host: what Bulkhead is, and signing up.
 ///

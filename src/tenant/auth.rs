@@ -10,7 +10,7 @@ use http::header::{AUTHORIZATION, COOKIE, ORIGIN};
 
 use super::recent::Recent;
 use super::token::Bearer;
-use super::{Actor, Company, Repeat, TenantScope, postgres, redis};
+use super::{Actor, Company, Repeat, TenantScope, directory, postgres, redis};
 use crate::api_keys::{self, KeyScope};
 use crate::config::Place;
 use crate::cron::Only;
@@ -243,7 +243,7 @@ pub(crate) async fn round(
     how_many: u32,
 ) -> Result<Vec<TenantScope>, Error> {
     let database = &call.app.config.secrets.database;
-    let companies = postgres::companies_after(&*call.platform, database, only, last, how_many).await?;
+    let companies = directory::companies_after(&*call.platform, database, only, last, how_many).await?;
     companies.into_iter().map(|company| scope(call, company, Actor::Anyone)).collect()
 }
 
@@ -253,7 +253,7 @@ pub(crate) async fn round(
 /// [`Error::Unavailable`] when the database does not answer.
 pub(crate) async fn holder(call: &Call, host: &str) -> Result<Option<TenantScope>, Error> {
     let endpoint = &call.app.config.secrets.database;
-    let company = postgres::company_by_host(&*call.platform, endpoint, host, "custom").await?;
+    let company = directory::company_by_host(&*call.platform, endpoint, host, "custom").await?;
     Ok(company.map(|company| beside(call, company, Actor::Anyone)))
 }
 
@@ -383,7 +383,7 @@ impl Call {
             Some(company) => company,
             None => {
                 let endpoint = &self.app.config.secrets.database;
-                let company = postgres::company_by_host(&*self.platform, endpoint, host, kind).await?;
+                let company = directory::company_by_host(&*self.platform, endpoint, host, kind).await?;
                 let company = company.ok_or(Error::NotFound)?;
                 self.app.hosts.put(self.place.clone(), company.clone(), now);
                 company

@@ -14,13 +14,11 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::rows::{Outcome, bytea_text};
-use super::{Actor, Company, TenantScope, TenantSql, required};
+use super::{TenantScope, TenantSql, checks, required};
 use crate::config::{ConfigError, DATABASE_TIMEOUT_MS, REPLY_LIMIT};
-use crate::cron::Only;
 use crate::error::Error;
 use crate::fields::{Field, FieldError};
-use crate::ids::{AuditId, CompanyId};
-use crate::knockout::{Wall, filtered, stands};
+use crate::knockout::filtered;
 use crate::platform::{Outbound, Part, Platform};
 
 impl TenantScope {
@@ -29,25 +27,7 @@ impl TenantScope {
     pub fn batch(&self) -> Batch<'_> {
         let mut batch = Batch { scope: self, queries: Vec::with_capacity(8) };
         batch.push(SCOPE_SET, Vec::new());
-        match &self.actor {
-            Actor::Member { user, session, roles, permission } if stands(Wall::Membership) => {
-                batch.push(MEMBER_CHECK.text(), params![*session, *user, *roles, *permission]);
-            }
-            Actor::Support { access, asked } => {
-                if stands(Wall::Membership) {
-                    batch.push(SUPPORT_CHECK.text(), params![*access]);
-                }
-                if !self.let_in.get() {
-                    let event = AuditId::new(&*self.platform);
-                    batch.push(SUPPORT_NOTE.text(), params![event, *access, &**asked]);
-                }
-            }
-            Actor::Program { key, hash, scope } if !self.let_in.get() => {
-                batch.push(PROGRAM_CHECK.text(), params![*key, &hash.0[..], scope.as_str()]);
-                batch.push(PROGRAM_USED.text(), params![*key]);
-            }
-            _ => {}
-        }
+        checks::begin(self, &mut batch);
         batch
     }
 }
@@ -55,58 +35,15 @@ impl TenantScope {
 /// Puts the company into the transaction, for row-level security. Local to it: `true`.
 const SCOPE_SET: &str = "select set_config('app.current_company_id', $1, true)";
 
-/// Layer 1's backstop: membership and session still stand, or the whole batch rolls back. A permission can only take away
-/// what the role has.
-const MEMBER_CHECK: TenantSql = crate::sql!(
-    "select coalesce(
-        (select case when m.role = any($4)
-                      and not exists (select from role_permissions p
-                                      where p.company_id = m.company_id and p.role = m.role and p.permission = $5 and not p.allowed)
-                     then m.role else refuse('BH403') end
-         from sessions s
-         join memberships m on m.company_id = s.company_id and m.user_id = s.user_id
-         where s.company_id = $1 and s.session_id = $2 and s.user_id = $3
-           and s.revoked_at is null and s.expires_at > now() and m.ended_at is null),
-        refuse('BH401'))"
-);
-
-/// The same for the operator's support: its access is open, and the company lets support in.
-const SUPPORT_CHECK: TenantSql = crate::sql!(
-    "select coalesce(
-        (select 'support'
-         from support_accesses a
-         join companies c on c.company_id = a.company_id and c.support_allowed
-         where a.company_id = $1 and a.access_id = $2 and a.ended_at is null and a.ends_at > now()),
-        refuse('BH401'))"
-);
-
-/// Whatever support asks for is noted, once a request, in the transaction that does it.
-const SUPPORT_NOTE: TenantSql = crate::sql!(
-    "insert into audit_events (company_id, event_id, actor, user_id, action, target)
-     values ($1, $2, 'support', $3, 'support.asked', left($4, 200))"
-);
-
-/// The same for a company's own program: its key still stands and may be used for this.
-const PROGRAM_CHECK: TenantSql = crate::sql!(
-    "select coalesce(
-        (select case when $4 = any(k.scopes) then $4 else refuse('BH403') end
-         from api_keys k
-         where k.company_id = $1 and k.api_key_id = $2 and k.key_hash = $3
-           and k.revoked_at is null and (k.expires_at is null or k.expires_at > now())),
-        refuse('BH401'))"
-);
-
-/// Once an hour is enough to see whether a key is still in use, and spares a write with each request.
-const PROGRAM_USED: TenantSql = crate::sql!(
-    "update api_keys set last_used_at = now()
-     where company_id = $1 and api_key_id = $2
-       and (last_used_at is null or last_used_at < now() - interval '1 hour')"
-);
-
 /// Statements on one company's data, sent together as one transaction.
 pub struct Batch<'scope> {
     scope: &'scope TenantScope,
     queries: Vec<Query>,
+}
+
+#[derive(serde::Serialize)]
+struct Request<'a> {
+    queries: &'a [Query],
 }
 
 #[derive(serde::Serialize)]
@@ -271,7 +208,6 @@ id_params!(DraftId UnansweredId WebhookId DeliveryId EventId DomainId SupportId)
 macro_rules! params {
     ($($value:expr),* $(,)?) => { vec![$($crate::tenant::postgres::Param::from($value)),*] };
 }
-pub(crate) use crate::params;
 
 /// Where Postgres is reached over HTTP, and as whom.
 pub(super) struct Endpoint {
@@ -302,9 +238,21 @@ impl Endpoint {
         Ok(Self { url, connection })
     }
 
+    /// The rows of one statement that is no company's.
+    pub(super) async fn ask<T: DeserializeOwned>(
+        &self,
+        platform: &dyn Platform,
+        query: &'static str,
+        params: Vec<Value>,
+    ) -> Result<Vec<T>, Error> {
+        let outcome = self.send(platform, &[Query { query: query.into(), params }]).await?.into_iter().next();
+        let outcome = outcome.ok_or_else(|| Error::Internal("the database answered no statement".into()))?;
+        outcome.into_rows().map_err(|error| unread(&error, std::any::type_name::<T>()))
+    }
+
     async fn send(&self, platform: &dyn Platform, queries: &[Query]) -> Result<Vec<Outcome>, Error> {
         let away = |why: String| Error::Unavailable("database", why);
-        let body = serde_json::to_vec(&serde_json::json!({ "queries": queries }))
+        let body = serde_json::to_vec(&Request { queries })
             .map_err(|error| Error::Internal(format!("database request: {error}")))?;
         let request = http::Request::post(&self.url)
             .header(CONTENT_TYPE, "application/json")
@@ -409,90 +357,6 @@ fn taken(constraint: Option<&str>) -> &'static str {
         _ => "This is there already. Change it instead of adding it, or choose another name.",
     }
 }
-
-/// The one question that may be asked before a company is known: whose host is this?
-pub(super) async fn company_by_host(
-    platform: &dyn Platform,
-    endpoint: &Endpoint,
-    host: &str,
-    kind: &str,
-) -> Result<Option<Company>, Error> {
-    let query = Query { query: COMPANY_BY_HOST.into(), params: vec![host.into(), kind.into()] };
-    let outcome = endpoint.send(platform, &[query]).await?.into_iter().next();
-    let outcome = outcome.ok_or_else(|| Error::Internal("the database answered no statement".into()))?;
-    let rows = outcome.into_rows::<Company>();
-    Ok(rows.map_err(|error| Error::Internal(format!("company_by_host: {error}")))?.into_iter().next())
-}
-
-/// Answers from two tables through a `security definer` function; the worker's role cannot read them unscoped.
-const COMPANY_BY_HOST: &str =
-    "select company_id, slug, name, industry, utc_offset_minutes from company_by_host($1, $2)";
-
-/// The companies after one, in the order of their ids, or those with something due: for work that goes from one to the next.
-pub(super) async fn companies_after(
-    platform: &dyn Platform,
-    endpoint: &Endpoint,
-    only: Only,
-    last: CompanyId,
-    how_many: u32,
-) -> Result<Vec<Company>, Error> {
-    let params = vec![last.to_string().into(), how_many.into()];
-    let sql = match only {
-        Only::Active => COMPANIES_AFTER,
-        Only::Due => COMPANIES_DUE,
-    };
-    let query = Query { query: sql.into(), params };
-    let outcome = endpoint.send(platform, &[query]).await?.into_iter().next();
-    let outcome = outcome.ok_or_else(|| Error::Internal("the database answered no statement".into()))?;
-    outcome.into_rows().map_err(|error| Error::Internal(format!("companies_after: {error}")))
-}
-
-/// The other question across companies; like the first it goes through a `security definer` function.
-const COMPANIES_AFTER: &str =
-    "select company_id, slug, name, industry, utc_offset_minutes from companies_after($1, $2)";
-
-/// The same question, of those with a delivery that is due.
-const COMPANIES_DUE: &str =
-    "select company_id, slug, name, industry, utc_offset_minutes from companies_due($1, $2)";
-
-/// The industries that a company can start from: platform data, the same for everybody.
-pub(crate) async fn industries(call: &crate::routes::Call) -> Result<Vec<Industry>, Error> {
-    let query = Query { query: INDUSTRY_LIST.into(), params: Vec::new() };
-    let outcome = call.app.config.secrets.database.send(&*call.platform, &[query]).await?.into_iter().next();
-    let outcome = outcome.ok_or_else(|| Error::Internal("the database answered no statement".into()))?;
-    outcome.into_rows().map_err(|error| Error::Internal(format!("industries: {error}")))
-}
-
-/// Which of these slugs nobody answers at, up to five, in their order. It asks what every visitor can: whether there is a
-/// site. A slug that was given up looks free here, and is refused when it is signed up for.
-pub(crate) async fn slugs_free(call: &crate::routes::Call, slugs: &[String]) -> Result<Vec<String>, Error> {
-    let query = Query { query: SLUGS_FREE.into(), params: vec![slugs.into()] };
-    let outcome = call.app.config.secrets.database.send(&*call.platform, &[query]).await?.into_iter().next();
-    let outcome = outcome.ok_or_else(|| Error::Internal("the database answered no statement".into()))?;
-    let rows = outcome.into_rows::<Free>().map_err(|error| Error::Internal(format!("slugs: {error}")))?;
-    Ok(rows.into_iter().map(|row| row.slug).collect())
-}
-
-#[derive(serde::Deserialize)]
-struct Free {
-    slug: String,
-}
-
-const SLUGS_FREE: &str = "select w.slug from unnest($1::text[]) with ordinality w (slug, place)
-where not exists (select from company_by_host(w.slug, 'slug'))
-order by w.place
-limit 5";
-
-/// An industry that a company can start from.
-#[derive(serde::Serialize, serde::Deserialize)]
-pub(crate) struct Industry {
-    pub(crate) slug: String,
-    pub(crate) name: String,
-    /// What it does, in a few words.
-    pub(crate) summary: String,
-}
-
-const INDUSTRY_LIST: &str = "select slug, name, summary from templates where kind = 'industry' order by name";
 
 /// Whether the database answers at all.
 pub(super) async fn ping(platform: &dyn Platform, endpoint: &Endpoint) -> Result<(), Error> {

@@ -5,6 +5,8 @@
 //! The protocol is Upstash's REST (<https://upstash.com/docs/redis/features/restapi>), so that the same worker runs
 //! against Upstash and against `bulkhead gateway`.
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
 use serde_json::Value;
@@ -117,14 +119,14 @@ impl TenantScope {
         args: &[String],
     ) -> Result<Value, Error> {
         let endpoint = &self.app.config.secrets.redis;
-        let mut command = Vec::with_capacity(keys.len() + args.len() + 3);
         let script = match endpoint.script_flags {
-            Some(ref flags) => format!("#!lua flags={flags}\n{script}"),
-            None => script.to_owned(),
+            Some(ref flags) => Cow::Owned(format!("#!lua flags={flags}\n{script}")),
+            None => Cow::Borrowed(script),
         };
-        command.extend(["EVAL".to_owned(), script, keys.len().to_string()]);
-        command.extend(keys.iter().map(|key| key.0.clone()));
-        command.extend_from_slice(args);
+        let count = keys.len().to_string();
+        let mut command = vec!["EVAL", &script, &count];
+        command.extend(keys.iter().map(|key| &*key.0));
+        command.extend(args.iter().map(String::as_str));
         endpoint.send(&*self.platform, &command).await
     }
 }
@@ -149,7 +151,7 @@ impl Endpoint {
         Ok(Self { url, authorization, script_flags: get("REDIS_SCRIPT_FLAGS") })
     }
 
-    async fn send(&self, platform: &dyn Platform, command: &[String]) -> Result<Value, Error> {
+    async fn send(&self, platform: &dyn Platform, command: &[&str]) -> Result<Value, Error> {
         let away = |why: String| Error::Unavailable("redis", why);
         let body = serde_json::to_vec(command)
             .map_err(|error| Error::Internal(format!("redis request: {error}")))?;
@@ -185,5 +187,5 @@ struct Reply {
 
 /// Whether Redis answers at all.
 pub(super) async fn ping(platform: &dyn Platform, endpoint: &Endpoint) -> Result<(), Error> {
-    endpoint.send(platform, &["PING".to_owned()]).await.map(|_| ())
+    endpoint.send(platform, &["PING"]).await.map(|_| ())
 }
