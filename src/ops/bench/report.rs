@@ -48,13 +48,14 @@ impl Report {
         let note = format!("load {} before, {} after", shown(self.load), shown(after));
         for table in tables {
             table.save([self.load, after])?;
-            for (column, unit, what) in
-                PLOTTED.iter().filter(|(name, ..)| *name == table.name).map(|plot| plot.1)
-            {
-                let bars = (0..table.rows.len())
-                    .filter_map(|row| Some((table.rows.get(row)?.what.clone(), table.number(row, column)?)));
+            for &(_, column, only, unit, what) in PLOTTED.iter().filter(|(name, ..)| *name == table.name) {
+                let bars = table.rows.iter().enumerate().filter_map(|(at, row)| {
+                    let name = row.what.strip_suffix(only)?.trim_end_matches(", ");
+                    Some((name.to_owned(), table.number(at, column)?))
+                });
                 let plot = plot::bars(what, unit, &bars.collect::<Vec<_>>());
-                std::fs::write(format!("target/bench/{}-{column}.svg", table.name), plot)?;
+                let file = format!("{}-{column}-{only}", table.name).replace(' ', "-");
+                std::fs::write(format!("target/bench/{}.svg", file.trim_end_matches('-')), plot)?;
             }
             say(&format!("\n{}\n{note}; also in target/bench/{}.json", table.text(), table.name));
             self.markdown += &format!("{}\n{note}\n\n", table.markdown());
@@ -105,12 +106,17 @@ fn today() -> String {
     bulkhead::limiter::day(u64::try_from(now.as_millis()).unwrap_or(u64::MAX), 0)
 }
 
-/// Tables of which a column is plotted: the column, its unit, what it shows.
-const PLOTTED: [(&str, (&str, &str, &str)); 6] = [
-    ("turns", ("added_p50_ms", "ms", "Added to the first word, median")),
-    ("turns", ("added_p99_ms", "ms", "Added to the first word, p99")),
-    ("load", ("turns_a_second_a_core", "turns/s", "Turns a second of one processor")),
-    ("load", ("cpu_ms_a_turn", "ms", "Processor time a turn, of the process itself")),
-    ("load", ("cpu_us_a_chunk", "µs", "Processor time of one more streamed chunk")),
-    ("scale", ("batch_p99_ms", "ms", "A turn's batch by the number of companies, p99")),
+/// Tables of which a column is plotted: the column, how the names of its rows end, its unit, what it shows. Those who answer many at
+/// once have a plot of their own: they would make one answer at a time invisible.
+const PLOTTED: [(&str, &str, &str, &str, &str); 10] = [
+    ("turns", "added_p50_ms", "1 at once", "ms", "Added to the first word, 1 at once, median"),
+    ("turns", "added_p50_ms", "16 at once", "ms", "Added to the first word, 16 at once, median"),
+    ("turns", "added_p50_ms", "64 at once", "ms", "Added to the first word, 64 at once, median"),
+    ("turns", "added_p99_ms", "1 at once", "ms", "Added to the first word, 1 at once, p99"),
+    ("turns", "added_p99_ms", "16 at once", "ms", "Added to the first word, 16 at once, p99"),
+    ("turns", "added_p99_ms", "64 at once", "ms", "Added to the first word, 64 at once, p99"),
+    ("load", "turns_a_second_a_core", "", "turns/s", "Turns a second of one processor"),
+    ("load", "cpu_ms_a_turn", "", "ms", "Processor time a turn, of the process itself"),
+    ("load", "cpu_us_a_chunk", "", "µs", "Processor time of one more streamed chunk"),
+    ("scale", "batch_p99_ms", "", "ms", "A turn's batch by the number of companies, p99"),
 ];
