@@ -80,8 +80,8 @@ pub async fn begin(visitor: Visitor, question: Question, format: Box<dyn Format>
     let bounds = Bounds::of(&read.models, MAX_INPUT_TOKENS, read.budget.max_output_tokens);
     let agent = read.agent.limit();
     let plan = match limiter::confirm(&visitor, &mut opening, &read.budget, bounds, agent).await {
-        Err(Denied::Rate(seconds)) => {
-            visitor.scope.app().refusals.remember(&visitor, seconds);
+        Err(Denied::Rate { seconds, all }) => {
+            visitor.scope.app().refusals.remember(&visitor, all, seconds);
             return Err(Error::TooMany(seconds));
         }
         plan => Plan::make(&read, plan),
@@ -142,7 +142,7 @@ impl Plan {
         match allowance {
             Ok(allowance) => Self::Model(allowance),
             Err(Denied::Budget) => Self::Knowledge(None, Why::Budget),
-            Err(Denied::Busy | Denied::Rate(_)) => Self::Knowledge(None, Why::Busy),
+            Err(Denied::Busy | Denied::Rate { .. }) => Self::Knowledge(None, Why::Busy),
             Err(Denied::Unknown) => Self::Knowledge(None, Why::BudgetUnknown),
         }
     }

@@ -38,8 +38,13 @@ pub enum Denied {
     Busy,
     /// Redis does not answer, so nobody knows.
     Unknown,
-    /// The visitor, the network address or all visitors together ask too often; seconds to wait.
-    Rate(u64),
+    /// Too many questions: the visitor's or their network address's, or those of all visitors together.
+    Rate {
+        /// Seconds to wait.
+        seconds: u64,
+        /// Whether every visitor of the company has to.
+        all: bool,
+    },
 }
 
 /// An agent's own limit, where it has one.
@@ -73,8 +78,8 @@ enum Verdict {
     Refused(Under),
     /// As many answers as Redis knows to be allowed are on their way.
     Busy(Under),
-    /// Too many questions this minute, as far as Redis knows the limits.
-    Rate(Under),
+    /// Too many questions this minute, as far as Redis knows the limits; whether they are those of all visitors.
+    Rate(Under, bool),
     /// Redis knows no limits for this day.
     Unseeded,
     /// Redis did not answer.
@@ -133,7 +138,7 @@ pub async fn confirm(
                 || under.tokens < budget.ledger_tokens
                 || agent.is_some()
         }
-        Verdict::Refused(under) | Verdict::Busy(under) | Verdict::Rate(under) => !current(under),
+        Verdict::Refused(under) | Verdict::Busy(under) | Verdict::Rate(under, _) => !current(under),
     };
     if stale {
         opening.ask(visitor, Some(Seed { limits, bounds, budget, agent })).await;
@@ -142,9 +147,9 @@ pub async fn confirm(
         Verdict::Held { microusd, tokens, .. } => (microusd, tokens),
         Verdict::Refused(_) => return Err(Denied::Budget),
         Verdict::Busy(_) => return Err(Denied::Busy),
-        Verdict::Rate(_) => {
+        Verdict::Rate(_, all) => {
             let now_s = visitor.scope.platform().now_ms() / 1_000;
-            return Err(Denied::Rate(60 - now_s % 60));
+            return Err(Denied::Rate { seconds: 60 - now_s % 60, all });
         }
         Verdict::Away | Verdict::Unseeded => return Err(Denied::Unknown),
     };
@@ -276,7 +281,7 @@ impl Opening {
             }
             (Some("refused"), Some(under)) => Verdict::Refused(under),
             (Some("busy"), Some(under)) => Verdict::Busy(under),
-            (Some("rate"), Some(under)) => Verdict::Rate(under),
+            (Some(verdict @ ("rate" | "crowd")), Some(under)) => Verdict::Rate(under, verdict == "crowd"),
             (Some("unseeded"), _) => Verdict::Unseeded,
             // The value names another company, or makes no sense: nothing is known, so nothing is spent.
             _ => {

@@ -1,4 +1,4 @@
-//! Visitors who were told to wait: until then an isolate refuses them without asking anybody.
+//! Visitors who were told to wait, and companies all of whose visitors were: until then an isolate refuses them without asking anybody.
 //!
 //! It never decides who has to wait: the limiter did. What it keeps is bounded in number and time.
 
@@ -9,14 +9,16 @@ use crate::error::Error;
 use crate::ids::{CompanyId, VisitorId};
 use crate::tenant::auth::Visitor;
 
-/// Most visitors that are remembered.
+/// Most of them that are remembered.
 const MOST: usize = 2_000;
 /// Longest that one is, milliseconds: an owner who raises the rate is not to wait for long.
 const LONGEST_MS: u64 = 10_000;
 
-/// Who was told to wait, and until when.
+/// Who was told to wait, and until when: a visitor, or, without one, all of a company's.
 #[derive(Default)]
-pub struct Refusals(RefCell<HashMap<(CompanyId, VisitorId), u64>>);
+pub struct Refusals(RefCell<HashMap<Who, u64>>);
+
+type Who = (CompanyId, Option<VisitorId>);
 
 impl Refusals {
     /// That this visitor need not wait.
@@ -25,28 +27,32 @@ impl Refusals {
     /// [`Error::TooMany`] while they must.
     pub(crate) fn check(&self, visitor: &Visitor) -> Result<(), Error> {
         let now_ms = visitor.scope.platform().now_ms();
-        let until_ms = self.0.borrow().get(&key(visitor)).copied().unwrap_or(0);
+        let waiting = self.0.borrow();
         // A clock that jumped back must not keep anybody out.
-        match until_ms.checked_sub(now_ms).filter(|left_ms| (1..=LONGEST_MS).contains(left_ms)) {
+        let left_ms = |all| {
+            let left_ms = waiting.get(&who(visitor, all))?.checked_sub(now_ms)?;
+            (1..=LONGEST_MS).contains(&left_ms).then_some(left_ms)
+        };
+        match [true, false].into_iter().filter_map(left_ms).max() {
             Some(left_ms) => Err(Error::TooMany(left_ms.div_ceil(1_000))),
             None => Ok(()),
         }
     }
 
-    /// Remembers that this visitor was told to wait so many seconds.
-    pub(crate) fn remember(&self, visitor: &Visitor, seconds: u64) {
+    /// Remembers that this visitor was told to wait so many seconds, and, with `all`, that each of the company's would be.
+    pub(crate) fn remember(&self, visitor: &Visitor, all: bool, seconds: u64) {
         let now_ms = visitor.scope.platform().now_ms();
-        let mut visitors = self.0.borrow_mut();
-        if visitors.len() >= MOST {
-            visitors.retain(|_, until_ms| now_ms < *until_ms);
+        let mut waiting = self.0.borrow_mut();
+        if waiting.len() >= MOST {
+            waiting.retain(|_, until_ms| now_ms < *until_ms);
         }
-        if visitors.len() >= MOST {
-            visitors.clear();
+        if waiting.len() >= MOST {
+            waiting.clear();
         }
-        visitors.insert(key(visitor), now_ms + LONGEST_MS.min(seconds * 1_000));
+        waiting.insert(who(visitor, all), now_ms + LONGEST_MS.min(seconds * 1_000));
     }
 }
 
-fn key(visitor: &Visitor) -> (CompanyId, VisitorId) {
-    (visitor.scope.company_id(), visitor.id)
+fn who(visitor: &Visitor, all: bool) -> Who {
+    (visitor.scope.company_id(), (!all).then_some(visitor.id))
 }

@@ -12,7 +12,8 @@
 /// also agent, limit, its micro-dollars of the ledger.
 ///
 /// Answers {verdict, micro-dollars, tokens, limits, bounds, micro-dollars and tokens spent or held by others, memory,
-/// health}. Verdicts: held, refused, busy, rate, unseeded, foreign. Health is provider, state, provider, state, …
+/// health}. Verdicts: held, refused, busy, rate (of the visitor or address), crowd (all of them
+/// together), unseeded, foreign. Health is provider, state, provider, state, …
 pub const OPEN: &str = "
 local key, memory_key = KEYS[1], KEYS[2]
 local company, id, now, hold_ms, visitor, address =
@@ -104,7 +105,9 @@ local verdict, amount, amount_tokens = 'held', 0, 0
 local mine = day['h:' .. id]
 if mine and string.sub(mine, 1, 2) == 's:' then
     verdict = 'refused'
-elseif asked[2] > limits[3] or (address ~= '' and asked[3] > limits[4]) or asked[1] > limits[5] then
+elseif asked[1] > limits[5] then
+    verdict = 'crowd'
+elseif asked[2] > limits[3] or (address ~= '' and asked[3] > limits[4]) then
     verdict = 'rate'
 elseif mine then
     local a, t = string.match(mine, '^(%d+):(%d+):')

@@ -95,7 +95,7 @@ async fn written(writer: &Visitor, id: UnansweredId, asked: Asked) -> Result<Dra
     let mut allowance =
         limiter::confirm(writer, &mut opening, &read.budget, bounds, agent).await.map_err(|denied| {
             match denied {
-                Denied::Rate(seconds) => Error::TooMany(seconds),
+                Denied::Rate { seconds, .. } => Error::TooMany(seconds),
                 Denied::Budget => conflict(
                     "The budget for models is used up. Write the answer yourself, or raise the budget",
                 ),

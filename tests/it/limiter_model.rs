@@ -346,7 +346,7 @@ fn questions_are_counted_by_the_minute_and_do_not_pile_up() {
     for other in 0..99 {
         assert_eq!(ask(&format!("other {other}"), minute + 60_001, &[]), "held");
     }
-    assert_eq!(ask("late", minute + 60_002, &[]), "rate", "all together");
+    assert_eq!(ask("late", minute + 60_002, &[]), "crowd", "all together");
     let fields = |redis: &mut redis::Connection| -> Vec<String> {
         let all: Vec<String> = redis::cmd("HKEYS").arg(&keys[0]).query(redis).unwrap();
         all.into_iter().filter(|field| field.starts_with("q:")).collect()

@@ -120,6 +120,36 @@ fn questions_from_one_network_address() {
     });
 }
 
+/// However many visitors there are, a company that is over what all of them may ask costs one look at Redis and Postgres now and then.
+#[test]
+fn questions_of_all_visitors_together() {
+    run(async {
+        let mut chat = Chat::new("ok").await;
+        let other = Chat::new("ok").await;
+        chat.set("budgets set company_turns_per_minute = 1").await;
+        // A minute may turn over while this runs, once.
+        for attempt in 0..2 {
+            let mut statuses = Vec::new();
+            for _ in 0..3 {
+                chat.visitor = chat.core.visitor(&chat.company).await;
+                statuses.push(chat.ask_with(&[], json!({ "message": "Do you fix leaks?" })).await.0);
+            }
+            chat.visitor = chat.core.visitor(&chat.company).await;
+            chat.core.native.take_sent();
+            let (status, problem) = chat.ask_with(&[], json!({ "message": "Do you fix leaks?" })).await;
+            let sent = chat.core.native.take_sent().len();
+            if status == 429 && sent == 0 {
+                assert!(statuses.contains(&429), "{statuses:?}");
+                // The same isolate still asks for another company's.
+                let elsewhere = Chat { core: chat.core, ..other };
+                assert_eq!(elsewhere.ask().await["source"], "model");
+                return;
+            }
+            assert_eq!(attempt, 0, "{status}, {sent} requests sent: {problem}");
+        }
+    });
+}
+
 fn clone(company: &Company) -> Company {
     Company {
         stand: company.stand,
