@@ -33,7 +33,7 @@ pub struct Args {
     /// Measure this and nothing else; may be repeated.
     #[arg(long, value_enum)]
     only: Vec<Measure>,
-    /// Go on to 50,000 companies, which takes an hour and some 20 GB.
+    /// Go on to 50,000 companies, which takes a quarter of an hour more and some 20 GB.
     #[arg(long, conflicts_with = "quick")]
     long: bool,
     /// Measure LiteLLM, Portkey and the same turn in Python too, as far as `scripts/peers` could install them.
