@@ -242,6 +242,22 @@ pub fn run<T>(test: impl Future<Output = T>) -> T {
     tokio::task::LocalSet::new().block_on(&runtime, test)
 }
 
+/// Waits until midnight (UTC, as these companies have it) is more than so many minutes away, before and behind: for what moves the
+/// clock on or back and counts one day's money.
+pub async fn same_day(minutes: u64) {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let (day, margin) = (86_400, minutes * 60);
+    let second = now.as_secs() % day;
+    let wait = if second < margin {
+        margin - second
+    } else if day - second <= margin {
+        day - second + margin
+    } else {
+        0
+    };
+    tokio::time::sleep(Duration::from_secs(wait)).await;
+}
+
 /// Runs a test whose core goes round the companies, other tests' among them: no two such tests at the same time, and it must
 /// leave nothing running.
 ///

@@ -6,7 +6,7 @@ mod beside;
 
 use bulkhead_tests::company::{Company, Event, read_events};
 use bulkhead_tests::core::Core;
-use bulkhead_tests::native::{Fault, Part, run};
+use bulkhead_tests::native::{Fault, Part, run, same_day};
 use bulkhead_tests::stand::Stand;
 use bulkhead_tests::tally::tally;
 use serde_json::json;
@@ -58,6 +58,7 @@ fn after_every_fault_the_promises_hold() {
         let mut wrong = Vec::new();
         let mut cells = 0;
         for provider in PROVIDERS {
+            same_day(10).await;
             let core = Core::new(Stand::get());
             let company = Company::new(core.stand, "plumbing").await;
             let key = format!("test-{provider}-{}", uuid::Uuid::new_v4().simple());

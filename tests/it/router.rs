@@ -2,7 +2,7 @@
 
 use bulkhead_tests::company::{Company, Event, event};
 use bulkhead_tests::core::{Core, read};
-use bulkhead_tests::native::run;
+use bulkhead_tests::native::{run, same_day};
 use bulkhead_tests::stand::Stand;
 use serde_json::{Value, json};
 
@@ -98,6 +98,7 @@ fn after_the_first_word_nobody_else_goes_on() {
 #[test]
 fn a_provider_that_keeps_failing_is_left_alone_and_tried_by_one_turn_later() {
     run(async {
+        same_day(3).await;
         let chat = Chat::new(&["500", "ok"]).await;
         for _ in 0..3 {
             assert_eq!(chat.done().await["routing"], "fallback");

@@ -6,7 +6,7 @@
 
 use bulkhead_tests::company::{Company, Event, read_events};
 use bulkhead_tests::core::{Core, read};
-use bulkhead_tests::native::{Fault, Part, run};
+use bulkhead_tests::native::{Fault, Part, run, same_day};
 use bulkhead_tests::stand::Stand;
 use bulkhead_tests::tally::tally;
 use futures_util::future::join_all;
@@ -83,6 +83,7 @@ fn random_days_keep_their_promises() {
     run(async {
         let core = Core::new(Stand::get());
         for seed in seeds {
+            same_day(15).await;
             let mut day = Day::new(&core).await;
             for (at, step) in steps_of(seed).iter().enumerate() {
                 if let Err(why) = day.live(step).await {

@@ -5,7 +5,7 @@
 use bulkhead::platform::Body;
 use bulkhead_tests::company::{Company, Event, PASSWORD, event, text};
 use bulkhead_tests::core::{Core, read};
-use bulkhead_tests::native::{Fault, Native, Part, run};
+use bulkhead_tests::native::{Fault, Native, Part, run, same_day};
 use bulkhead_tests::stand::Stand;
 use serde_json::{Value, json};
 
@@ -172,6 +172,7 @@ fn a_settlement_whose_reply_is_lost_leaves_no_reservation() {
 #[test]
 fn a_reservation_that_nobody_settles_is_void_after_its_time() {
     run(async {
+        same_day(5).await;
         let chat = Chat::new("slow-30").await;
         chat.ask().await;
         let response = chat.serve(json!({ "message": HEATER })).await;
