@@ -1,5 +1,6 @@
 //! What people would pick instead, started as its makers say, one process each: the same turn the usual way, LiteLLM and Portkey;
-//! and workers that do a part of a turn, which no worker can be quicker than. It installs nothing; `scripts/peers` does, and what is not there is left out.
+//! and workers that do a part of a turn, the floors of one that does all of it. It installs nothing; `scripts/peers` does, and what
+//! is not there is left out.
 
 use std::path::{Path, PathBuf};
 
@@ -31,7 +32,7 @@ pub const PORTKEY: &str = "Portkey gateway 1.15.2";
 /// Their processes, and who can be asked.
 pub struct Peers {
     processes: Vec<Processes>,
-    /// Workers that do a part of what Bulkhead's does: no worker can be quicker than they are.
+    /// Workers that do a part of what Bulkhead's does: the floors of one that does all of it.
     pub floors: Vec<Contender>,
     /// What people would pick instead, in the order of the tables.
     pub others: Vec<Contender>,

@@ -206,7 +206,7 @@ impl Turn {
     }
 }
 
-/// A new visitor of a company asks on the relayed edge: the requests of the turn, in the order of [`Request`].
+/// A new visitor of a company asks on the relayed edge: the requests of the turn, in the order of [`Request`](super::relay::Request).
 pub async fn requests(edges: &Edges, slug: &str) -> anyhow::Result<[Bytes; 4]> {
     let contender = edges.relayed.contender(edges.relayed.visitors(slug, 1).await?)?;
     edges.relay.replay(false);
